@@ -1,0 +1,91 @@
+# Needs Python 3.11 or newer and make; `make lock` also needs uv.
+# Choose the interpreter with `make test PYTHON=python3.12`.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV ?= .venv
+PY = $(VENV)/bin/python
+PIP = -m pip --disable-pip-version-check --quiet install
+UV ?= uv
+DEMO = build/demo
+WHEEL = build/wheel-check
+
+export OMP_NUM_THREADS = 1
+
+.DEFAULT_GOAL = help
+.PHONY: help demo test check lint format train-test wheel-check bench-triage bench-triage-quality lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(PY):
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Vedette needs Python 3.11 or newer, '$(PYTHON)' is not: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "'$(PYTHON)' cannot make a virtual environment: install its venv package (Debian: python3-venv)" >&2; exit 1; }
+
+$(VENV)/installed: requirements/dev.txt pyproject.toml | $(PY)
+	@echo "Installing into $(VENV) …"
+	@$(PY) $(PIP) --require-hashes -r requirements/dev.txt
+	@$(PY) $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-train: requirements/train.txt $(VENV)/installed
+	@$(PY) $(PIP) --require-hashes -r requirements/train.txt
+	@touch $@
+
+demo: $(VENV)/installed ## a made-up office day: thousands of alerts become a short queue of cases
+	@rm -rf $(DEMO)
+	@mkdir -p $(DEMO)
+	$(PY) examples/office_day.py --out $(DEMO)
+	$(VENV)/bin/vedette triage $(DEMO)/wazuh-alerts.json $(DEMO)/suricata-eve.json $(DEMO)/ecs-alerts.ndjson \
+		--assets examples/assets.toml --exceptions examples/exceptions.toml --out $(DEMO)/vedette-out
+
+test: $(VENV)/installed ## run the tests
+	$(PY) -m pytest -q -m "not train"
+
+lint: $(VENV)/installed-train ## format, lint, types, import contracts
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+
+check: lint test ## everything that has to hold before a commit
+
+format: $(VENV)/installed ## let ruff format and sort
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+train-test: $(VENV)/installed-train ## the tests that need numpy and scipy
+	$(PY) -m pytest -q -m train
+
+# The tools for the tests come in only after the size of the core was measured.
+wheel-check: $(VENV)/installed ## build the wheel, install it alone, run the tests against it
+	@rm -rf $(WHEEL)
+	@mkdir -p $(WHEEL)
+	$(PY) -m hatchling build -t wheel -d $(WHEEL)
+	$(PY) -m venv $(WHEEL)/venv
+	$(WHEEL)/venv/bin/python $(PIP) --require-hashes -r requirements/run.txt
+	$(WHEEL)/venv/bin/python $(PIP) --no-deps --no-index $(WHEEL)/*.whl
+	$(WHEEL)/venv/bin/python .ci/installed_size.py 350
+	$(WHEEL)/venv/bin/vedette --help > $(WHEEL)/help.txt
+	$(WHEEL)/venv/bin/python $(PIP) --require-hashes -r requirements/dev.txt
+	$(WHEEL)/venv/bin/python -m pytest -q -m "not train" -p no:cacheprovider
+
+bench-triage: $(VENV)/installed ## speed and memory of triage
+	$(PY) bench/triage.py
+
+bench-triage-quality: $(VENV)/installed ## how good triage's queue is
+	$(PY) bench/triage_quality.py
+
+LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
+
+lock: ## renew requirements/*.txt within the floors of pyproject.toml
+	$(LOCK) -o requirements/run.txt
+	$(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt
+	$(LOCK) -c requirements/run.txt --extra train -o requirements/train.txt
+
+clean: ## remove what was built, the virtual environment too
+	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests examples bench -name __pycache__ -prune -exec rm -rf {} +

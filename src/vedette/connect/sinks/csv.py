@@ -1,0 +1,92 @@
+"""`cases.csv`: a row a case, for spreadsheets.
+
+A cell that a spreadsheet would take for a formula gets a leading apostrophe: cells that begin with
+`= + - @`, their full-width forms, tab or carriage return, also after blanks. The same is done after
+`;` and `|` inside a cell, which some spreadsheets take for the separator. Text that must be exact is
+in `cases.jsonl`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from vedette.connect.sinks.wording import moment, severity, technique
+from vedette.guard.neutralise import printable
+from vedette.types import Case, Queue
+
+_FORMULA = re.compile(r"(^|[;|,\t])(\s*(?:\\t|\\r|\\n)*\s*)([=+\-@\uff1d\uff0b\uff0d\uff20]|(?<=\\t)|(?<=\\r))")
+_TEXT = 2_000
+
+COLUMNS = (
+    "day",
+    "rank",
+    "id",
+    "verdict",
+    "closed",
+    "probability",
+    "masked_probability",
+    "severity",
+    "title",
+    "summary",
+    "hosts",
+    "first_utc",
+    "last_utc",
+    "alerts",
+    "duplicates",
+    "tactics",
+    "techniques",
+    "reasons",
+    "refs",
+    "next_steps",
+    "excused",
+    "continues",
+)
+
+
+def render(queue: Queue) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(value) for value in _row(case)] for case in queue.cases)
+    return out.getvalue()
+
+
+def _row(case: Case) -> tuple[object, ...]:
+    """In the order of `COLUMNS`."""
+    return (
+        case.day,
+        case.rank,
+        case.id,
+        case.verdict.value,
+        case.closed,
+        round(case.probability, 4),
+        round(case.masked_probability, 4),
+        severity(case.severity),
+        case.title,
+        case.summary,
+        case.hosts,
+        moment(case.first),
+        moment(case.last),
+        case.alerts,
+        case.duplicates,
+        case.tactics,
+        tuple(map(technique, case.techniques)),
+        tuple(reason.text for reason in case.reasons),
+        tuple(evidence.ref for evidence in case.evidence),
+        case.next_steps,
+        case.excused,
+        case.continues,
+    )
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return harmless("; ".join(printable(str(item), _TEXT) for item in value))
+    return harmless(printable(value, _TEXT)) if isinstance(value, str) else str(value)
+
+
+def harmless(text: str) -> str:
+    """`text` as no spreadsheet will calculate it."""
+    return _FORMULA.sub(r"\1\2'\3", text)

@@ -1,0 +1,100 @@
+"""One case: what happened, why it is ranked where it is, and what to do next."""
+
+from __future__ import annotations
+
+from vedette.connect.sinks import wording
+from vedette.connect.sinks.html.build import Child, Html, join, link, tag, text
+from vedette.connect.sinks.html.charts import bar, strip, timeline, verdict_class
+from vedette.connect.sinks.html.evidence import evidence
+from vedette.connect.sinks.html.table import pill, severity
+from vedette.types import Case, Reason
+
+
+def details(case: Case, anchor: str, by_id: dict[str, str], opened: bool) -> Html:
+    """`by_id` holds the anchors of the cases that have details on this page."""
+    summary = tag(
+        "summary",
+        tag("span", f"#{case.rank}", cls="rank"),
+        pill(case),
+        tag("h3", text(case.title, 200)),
+        tag("span", wording.percent(case.probability), cls="prob"),
+    )
+    columns = tag(
+        "div",
+        tag("div", _why(case, anchor), _next(case)),
+        tag("div", _facts(case, by_id), _block("Tactics", strip(case))),
+        cls="columns",
+    )
+    body = tag(
+        "div",
+        tag("p", text(case.summary, 2_000), cls="summary") if case.summary else None,
+        columns,
+        _block("Timeline", timeline(case)),
+        _block("Evidence", evidence(case, anchor)),
+        cls="body",
+        id=anchor,
+    )
+    return tag("details", summary, body, cls=f"case {verdict_class(case.verdict)}", open=opened)
+
+
+def _block(title: str, content: Html) -> Html:
+    return tag("section", tag("h4", title), content) if content else Html("")
+
+
+def _facts(case: Case, by_id: dict[str, str]) -> Html:
+    techniques = tag("ul", (tag("li", wording.technique(uid)) for uid in case.techniques), cls="plain")
+    seen = tag("ul", (tag("li", f"{o.role} {o.kind} ", tag("code", o.value)) for o in case.observables), cls="plain")
+    rows: list[tuple[str, Child]] = [
+        ("Probability", _probability(case)),
+        ("Severity", severity(case)),
+        ("Hosts", ", ".join(case.hosts)),
+        ("Time (UTC)", wording.span(case.first, case.last)),
+        ("Alerts", f"{case.alerts:,}, and {wording.plural(case.duplicates, 'duplicate')} not counted again"),
+        ("Observables", seen if case.observables else None),
+        ("Techniques", techniques if case.techniques else None),
+        ("Excused", tag("ul", (tag("li", note) for note in case.excused), cls="plain") if case.excused else None),
+        ("Continues", _continues(case.continues, by_id) if case.continues else None),
+        ("Closed", case.closed or None),
+        ("Case id", tag("code", case.id)),
+    ]
+    return tag("dl", (join(tag("dt", name), tag("dd", value)) for name, value in rows if value is not None))
+
+
+def _probability(case: Case) -> Html:
+    masked = f"{wording.percent(case.masked_probability)} with attacker-written text masked"
+    number = tag("b", wording.percent(case.probability))
+    return join(
+        tag("span", number, bar(case.probability, verdict_class(case.verdict)), cls="prob"), tag("small", masked)
+    )
+
+
+def _continues(uid: str, by_id: dict[str, str]) -> Html:
+    code = tag("code", uid)
+    return link(by_id[uid], code) if uid in by_id else code
+
+
+def _why(case: Case, anchor: str) -> Html:
+    places = {item.ref: n for n, item in reversed(list(enumerate(case.evidence, 1)))}
+    reasons = tag("ol", (_reason(reason, anchor, places) for reason in case.reasons), cls="reasons")
+    return _block("Why it is here", reasons if case.reasons else Html(""))
+
+
+def _reason(reason: Reason, anchor: str, places: dict[str, int]) -> Html:
+    refs = [_ref(ref, anchor, places) for ref in reason.refs]
+    spaced = [part for ref in refs for part in (Html(" "), ref)]
+    return tag(
+        "li",
+        tag("span", tag("b", wording.percent(reason.share)), bar(reason.share, "share"), cls="prob"),
+        tag("p", reason.text, tag("small", "rests on", spaced)),
+    )
+
+
+def _ref(ref: str, anchor: str, places: dict[str, int]) -> Html:
+    if ref in places:
+        return link(f"{anchor}-e{places[ref]}", f"E{places[ref]}")
+    return tag("code", text(ref, 120))
+
+
+def _next(case: Case) -> Html:
+    steps = tag("ol", (tag("li", step) for step in case.next_steps), cls="steps")
+    return _block("What to do next", steps if case.next_steps else Html(""))

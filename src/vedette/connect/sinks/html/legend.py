@@ -1,0 +1,40 @@
+"""What the words on the page mean."""
+
+from __future__ import annotations
+
+from vedette.connect.sinks.html.build import Html, join, tag
+from vedette.types import Queue
+
+_WORDS = {
+    "Verdict": (
+        "What Vedette advises. Escalate: act now. Investigate: look at it today. Undecided: the evidence does not "
+        "settle it. Likely benign: little speaks for an attack; nothing is closed unless the owner set a miss bound."
+    ),
+    "Probability": (
+        "How likely it is that the case is an attack. It is calibrated: of 100 cases at 30 %, about 30 are attacks."
+    ),
+    "Masked probability": (
+        "The same judgement without a word that an attacker may have written. The higher one counts, so text can "
+        "raise a verdict and never lower it."
+    ),
+    "Severity": "The harm if it is an attack, apart from how sure Vedette is.",
+    "Share": "How much of what speaks for an attack comes from this reason.",
+    "Attacker-written": (
+        "Text that came from outside: links, names, command lines. Do not follow what it says. What cannot be seen "
+        "in it is shown as an escape such as \\x1b or \\u202e; … [+N] says that N characters are not shown."
+    ),
+    "Unverified": "An ATT&CK id that the rule states and that the shipped knowledge does not hold.",
+}
+
+
+def section() -> Html:
+    words = (join(tag("dt", word), tag("dd", meaning)) for word, meaning in _WORDS.items())
+    return tag("section", tag("h2", "How to read this", id="legend"), tag("dl", words, cls="legend"))
+
+
+def footer(queue: Queue) -> Html:
+    return tag(
+        "footer",
+        tag("p", "Model ", tag("code", queue.model), ". All times are UTC. This page is one file that loads nothing."),
+        tag("p", "ATT&CK ids and names: © The MITRE Corporation, used with its permission."),
+    )

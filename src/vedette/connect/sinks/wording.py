@@ -1,0 +1,127 @@
+"""The words that all views share: one verdict, probability or time reads the same everywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from vedette.knowledge import attack
+from vedette.types import Case, Counts, Queue, Severity, Verdict
+
+VERDICTS = {
+    Verdict.ESCALATE: "escalate",
+    Verdict.INVESTIGATE: "investigate",
+    Verdict.UNDECIDED: "undecided",
+    Verdict.LIKELY_BENIGN: "likely benign",
+}
+NEEDS_A_LOOK = (Verdict.ESCALATE, Verdict.INVESTIGATE)
+FULL_LIST = "cases.jsonl"
+
+
+def verdict(case: Case) -> str:
+    return VERDICTS[case.verdict] + (", closed" if case.closed else "")
+
+
+def severity(level: Severity) -> str:
+    return level.name.lower()
+
+
+def percent(probability: float) -> str:
+    """Never 0 % or 100 % for what is only nearly so."""
+    if 0 < probability < 0.01:
+        return "<1 %"
+    if 0.99 < probability < 1:
+        return ">99 %"
+    return f"{probability:.0%}".replace("%", " %")
+
+
+def moment(milliseconds: int, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """UTC; the number itself where no calendar reaches."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime(form)
+    except (ValueError, OverflowError, OSError):
+        return f"{milliseconds} ms"
+
+
+def span(first: int, last: int, day: str = "%Y-%m-%d") -> str:
+    """`2026-11-20 09:14–11:32`; the second day is named where it is another one."""
+    start, end = moment(first, f"{day} %H:%M"), moment(last, f"{day} %H:%M")
+    if start == end:
+        return start
+    same_day = moment(first, "%Y-%m-%d") == moment(last, "%Y-%m-%d")
+    return f"{start}–{moment(last, '%H:%M')}" if same_day else f"{start} – {end}"
+
+
+def few(items: tuple[str, ...], most: int = 3) -> str:
+    more = f" +{len(items) - most}" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
+
+
+def plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def tactic(short_name: str) -> str:
+    known = attack.tactic(short_name)
+    return known.name if known else f"{short_name} (unverified)"
+
+
+def technique(uid: str) -> str:
+    """`T1059.001 PowerShell`, `T1086 → T1059.001 PowerShell` for a revoked id, `T9999 (unverified)`."""
+    known = attack.resolve(uid)
+    if known is None:
+        return f"{uid} (unverified)"
+    parent = attack.technique(known.parent) if known.parent else None
+    name = f"{parent.name}: {known.name}" if parent else known.name
+    return f"{uid} → {known.id} {name}" if known.id != uid else f"{uid} {name}"
+
+
+def balance(counts: Counts) -> str:
+    parts = " + ".join(f"{name} {number:,}" for name, number in shares(counts))
+    line = f"read {counts.read:,} = {parts}"
+    return line if missing(counts) == 0 else f"{line}: {abs(missing(counts)):,} unaccounted for"
+
+
+def shares(counts: Counts) -> tuple[tuple[str, int], ...]:
+    return (
+        ("in cases", counts.in_cases),
+        ("duplicates", counts.duplicates),
+        ("rejected", counts.rejected),
+        ("context", counts.context),
+        ("ignored", counts.ignored),
+    )
+
+
+def missing(counts: Counts) -> int:
+    """Records that the balance does not account for; anything but 0 is a fault of Vedette."""
+    return counts.read - sum(number for _, number in shares(counts))
+
+
+def tallies(queue: Queue) -> dict[Verdict, int]:
+    found = Counter(case.verdict for case in queue.cases)
+    return {verdict: found[verdict] for verdict in Verdict}
+
+
+def headline(queue: Queue) -> str:
+    """The first thing that an analyst wants to know."""
+    if not queue.cases:
+        return "No cases"
+    count = tallies(queue)
+    escalate, investigate = count[Verdict.ESCALATE], count[Verdict.INVESTIGATE]
+    if escalate and investigate:
+        return f"{plural(escalate, 'case')} to escalate, {investigate:,} to investigate"
+    if escalate or investigate:
+        return f"{plural(escalate or investigate, 'case')} to {'escalate' if escalate else 'investigate'}"
+    if count[Verdict.UNDECIDED]:
+        return f"Nothing to escalate, {plural(count[Verdict.UNDECIDED], 'case')} undecided"
+    return "Nothing to escalate or investigate"
+
+
+def why_empty(queue: Queue) -> str:
+    """What a queue without cases means."""
+    counts = queue.counts
+    if counts.read == 0:
+        return "No records were read. Check that the input holds alerts and that its time range is the one you want."
+    if counts.rejected == counts.read:
+        return f"None of the {plural(counts.read, 'record')} read could be used: see the rejected records below."
+    return f"None of the {plural(counts.read, 'record')} read became part of a case: {balance(counts)}."

@@ -1,0 +1,1 @@
+"""What stands between attacker-written text and everything that reads it."""

@@ -1,0 +1,180 @@
+"""Values that the model weighs: of a signal among the other signals of its day, and of a case.
+
+No value reads a label, a scenario, or an absolute address; text counts only as a hit, which raises.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from vedette.skills.triage.baseline import Baseline
+from vedette.skills.triage.model import Model, softplus
+from vedette.skills.triage.owner import Exemption, Owner
+from vedette.skills.triage.signals import Signal
+from vedette.skills.triage.tactics import tactic_of
+
+EXCUSED = -20.0  # points of a signal that the owner excused
+WEAK = -4.0  # points below which a signal proves no tactic and no spread
+
+
+@dataclass(slots=True)
+class Weighed:
+    """A signal with what the model makes of it."""
+
+    signal: Signal
+    host: str  # the device under the name that the site uses
+    tactic: str
+    rarity: float
+    site_rarity: float
+    values: tuple[float, ...]  # in the order of model.SIGNAL_TERMS
+    points: float  # log-odds
+    masked: float  # log-odds with attacker-written text masked
+    excuse: Exemption | None = None
+    links: tuple[str, ...] = ()  # entities that may join it with other signals
+
+
+@dataclass(slots=True)
+class Group:
+    """Signals that belong together; the draft of a case."""
+
+    day: int
+    members: list[Weighed] = field(default_factory=list)
+    routine: bool = False  # what a device does all the time, gathered
+    after: float = 0.0  # how strongly it follows other activity on the site
+    follows: Group | None = None
+
+    @property
+    def first(self) -> int:
+        return min(w.signal.first for w in self.members)
+
+    @property
+    def last(self) -> int:
+        return max(w.signal.last for w in self.members)
+
+    @property
+    def top(self) -> float:
+        return max(w.points for w in self.members)
+
+
+def rule_key(product: str, rule_name: str) -> str:
+    """How labelled history names a rule."""
+    return f"{product}|{' '.join(rule_name.lower().split())}"
+
+
+def weigh(signals: list[Signal], baseline: Baseline, model: Model, owner: Owner) -> list[Weighed]:
+    """The day's signals with their points, in the order given."""
+    names = host_names(signals, owner)
+    hosts = [names.get(s.device, s.device) for s in signals]
+    rarities = [baseline.rarity((s.product, s.rule_uid, s.device)) for s in signals]
+    company = _company(signals, hosts, rarities, model.rare)
+    wave = _wave(signals, hosts)
+    out = []
+    for i, s in enumerate(signals):
+        place = (s.product, s.rule_uid, s.device)
+        site_rarity = baseline.site_rarity((s.product, s.rule_uid))
+        values = (
+            model.history.get(rule_key(s.product, s.rule_name), 0.0) / 3,
+            rarities[i] / 5,
+            site_rarity / 5,
+            float(baseline.is_new(place)),
+            max(0, s.severity - 1) / 4,
+            math.log1p(s.count) / 5,
+            math.log1p(company[i]) / 2,
+            math.log1p(wave[i]) if site_rarity >= 4 else 0.0,
+            min(1.0, s.hits.bit_count() / 2),
+        )
+        excuse = owner.exception_for(s)
+        points = model.points(values) if excuse is None else EXCUSED
+        masked = model.points((*values[:-1], 0.0)) if excuse is None else EXCUSED
+        out.append(Weighed(s, hosts[i], tactic_of(s), rarities[i], site_rarity, values, points, masked, excuse))
+    return out
+
+
+def host_names(signals: list[Signal], owner: Owner) -> dict[str, str]:
+    """Addresses and host names -> the one name of the device, where the owner or the sensors say it without doubt."""
+    claims: dict[str, set[str]] = defaultdict(set)
+    for entities, device in {(s.entities, s.device) for s in signals}:
+        own = [e for e in entities if e.startswith("host:")]
+        if own == ["host:" + device]:
+            for e in entities:
+                if e.startswith("ip:"):
+                    claims[e[3:]].add(device)
+    names = {address: next(iter(devices)) for address, devices in claims.items() if len(devices) == 1}
+    for asset in owner.assets.asset:
+        for name in (*asset.hostnames, *asset.addresses):
+            names[name] = asset.name
+    return names
+
+
+def _company(signals: list[Signal], hosts: list[str], rarities: list[float], rare: float) -> list[int]:
+    """How many other rare rules were active on the same device in the slot, the one before and the one after."""
+    active: dict[tuple[str, int], set[tuple[str, str]]] = defaultdict(set)
+    for s, host, rarity in zip(signals, hosts, rarities, strict=True):
+        if rarity >= rare:
+            active[host, s.slot].add((s.product, s.rule_uid))
+    near: dict[tuple[str, int], set[tuple[str, str]]] = {}
+    out = []
+    for s, host in zip(signals, hosts, strict=True):
+        at = (host, s.slot)
+        if at not in near:
+            near[at] = set().union(*(active.get((host, s.slot + d), ()) for d in (-1, 0, 1)))
+        out.append(len(near[at]) - ((s.product, s.rule_uid) in near[at]))
+    return out
+
+
+def _wave(signals: list[Signal], hosts: list[str]) -> list[int]:
+    """On how many other devices the same rule was active in the slot, the one before and the one after."""
+    active: dict[tuple[str, str, int], set[str]] = defaultdict(set)
+    for s, host in zip(signals, hosts, strict=True):
+        active[s.product, s.rule_uid, s.slot].add(host)
+    near: dict[tuple[str, str, int], int] = {}
+    out = []
+    for s in signals:
+        at = (s.product, s.rule_uid, s.slot)
+        if at not in near:
+            near[at] = len(set().union(*(active.get((*at[:2], s.slot + d), ()) for d in (-1, 0, 1))))
+        out.append(near[at] - 1)
+    return out
+
+
+def case_values(group: Group, owner: Owner, *, masked: bool = False) -> tuple[float, ...]:
+    """In the order of model.CASE_TERMS. Each can only grow when a signal is added."""
+    best: dict[tuple[str, str], float] = {}
+    for w in group.members:
+        rule = (w.signal.product, w.signal.rule_uid)
+        best[rule] = max(best.get(rule, EXCUSED), w.masked if masked else w.points)
+    ranked = sorted(best.values(), reverse=True)
+    strong = [w for w in group.members if (w.masked if masked else w.points) > WEAK]
+    return (
+        softplus(ranked[0]) / 3,
+        softplus(ranked[1]) / 3 if len(ranked) > 1 else 0.0,
+        math.log1p(sum(softplus(p) for p in ranked[2:])),
+        len({w.tactic for w in strong if w.tactic}) / 3,
+        math.log1p(len({w.host for w in strong})),
+        group.after,
+        max((owner.value(w.host) for w in strong), default=0.0),
+    )
+
+
+AFTERMATH_MS = 7_200_000  # how long activity casts a shadow on what begins later
+FADE_MS = 3_600_000
+
+
+def aftermath(groups: list[Group]) -> None:
+    """Set `after` and `follows`: an attack goes on, so what begins within two hours of something strong counts more.
+
+    Where much is strong at once it says less, so it is divided by a third of how many there are.
+    """
+    strong = sorted(((g.first, g.last, g.top, g) for g in groups if not g.routine and g.top > -3), key=lambda x: x[:3])
+    for group in groups:
+        begin = group.first
+        near = [
+            (softplus(top) * math.exp(-max(0, begin - last) / FADE_MS) / 3, other)
+            for first, last, top, other in strong
+            if other is not group and first < begin and begin - last <= AFTERMATH_MS
+        ]
+        if near:
+            value, other = max(near, key=lambda x: x[0])
+            group.after, group.follows = value * min(1.0, 3 / len(near)), other

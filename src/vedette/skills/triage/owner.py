@@ -1,0 +1,167 @@
+"""What the owner says about the site: assets and exceptions, from TOML.
+
+Only the owner can make a case weaker, and only by what sensors vouch for: an exception cannot name
+a field that an attacker writes. Every exception has a reason and an expiry.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from vedette.config import Settings, load_toml
+from vedette.skills.triage.signals import SLOT_MS, Signal
+
+Criticality = Literal["low", "medium", "high", "critical"]
+WEIGHT: dict[str, float] = {"low": 0.0, "medium": 0.0, "high": 0.5, "critical": 1.0}
+HUB_ROLES = ("dns", "proxy", "scanner", "nat", "gateway", "firewall", "load balancer", "domain controller", "monitoring")
+
+
+class Asset(Settings):
+    """A device that the owner knows."""
+
+    name: str = Field(description="the name shown; one of its host names as a rule")
+    hostnames: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    criticality: Criticality = "medium"
+    role: str = ""
+    hub: bool | None = Field(None, description="talks to everyone, so it never joins cases; guessed from role where not given")
+
+    @property
+    def is_hub(self) -> bool:
+        return self.hub if self.hub is not None else any(word in self.role.lower() for word in HUB_ROLES)
+
+
+class Network(Settings):
+    """A range of addresses with a criticality of its own."""
+
+    cidr: str
+    name: str = ""
+    criticality: Criticality = "medium"
+
+    @field_validator("cidr")
+    @classmethod
+    def _is_network(cls, value: str) -> str:
+        ip_network(value)
+        return value
+
+
+class AssetsFile(Settings):
+    asset: tuple[Asset, ...] = ()
+    network: tuple[Network, ...] = ()
+
+
+class Exemption(Settings):
+    """A stretch of alerts that the owner expects. All conditions that are given have to hold."""
+
+    id: str
+    reason: str = Field(min_length=3)
+    expires: date = Field(description="the last day on which it applies, UTC")
+    owner: str = ""
+    kind: Literal["known_scanner", "maintenance", "accepted_risk", "known_benign"] = "known_benign"
+    rules: tuple[str, ...] = Field((), description="rule ids or exact rule names")
+    products: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = Field((), description="names of the device concerned")
+    sources: tuple[str, ...] = Field((), description="addresses or CIDR ranges that the activity comes from")
+    start: datetime | None = Field(None, alias="from", description="begin of the window, with a zone")
+    until: datetime | None = Field(None, description="end of the window, with a zone")
+
+    @field_validator("sources")
+    @classmethod
+    def _are_networks(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            ip_network(value, strict=False)
+        return values
+
+    @field_validator("start", "until")
+    @classmethod
+    def _has_zone(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone; write 2026-03-10T01:00:00Z")
+        return value
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Exemption:
+        if not (self.rules or self.hosts or self.sources):
+            raise ValueError(f"exception {self.id!r} would excuse everything; name rules, hosts or sources")
+        return self
+
+
+class ExceptionsFile(Settings):
+    exception: tuple[Exemption, ...] = ()
+
+
+class Owner:
+    """Answers questions about devices and exceptions; the same for a whole run."""
+
+    def __init__(self, assets: AssetsFile | None = None, exceptions: ExceptionsFile | None = None) -> None:
+        self.assets, self.exceptions = assets or AssetsFile(), exceptions or ExceptionsFile()
+        self._by_name: dict[str, Asset] = {}
+        for asset in self.assets.asset:
+            for name in (asset.name, *asset.hostnames, *asset.addresses):
+                self._by_name.setdefault(name.lower(), asset)
+        self._ranges = [(ip_network(n.cidr), n) for n in self.assets.network]
+        self._exceptions = [(e, [ip_network(s, strict=False) for s in e.sources]) for e in self.exceptions.exception]
+
+    @classmethod
+    def load(cls, assets: Path | None, exceptions: Path | None) -> Owner:
+        """Raises ConfigError that names file and key."""
+        return cls(
+            load_toml(assets, AssetsFile) if assets else None, load_toml(exceptions, ExceptionsFile) if exceptions else None
+        )
+
+    def digest(self) -> str:
+        return sha256((self.assets.model_dump_json() + self.exceptions.model_dump_json()).encode()).hexdigest()
+
+    def asset(self, device: str) -> Asset | None:
+        return self._by_name.get(device.lower())
+
+    def value(self, device: str) -> float:
+        """What a device is worth: 0 for what is ordinary or unknown, 1 for critical."""
+        asset = self.asset(device)
+        if asset:
+            return WEIGHT[asset.criticality]
+        address = _address(device)
+        return max((WEIGHT[n.criticality] for net, n in self._ranges if address and address in net), default=0.0)
+
+    def is_hub(self, device: str) -> bool:
+        asset = self.asset(device)
+        return asset is not None and asset.is_hub
+
+    def exception_for(self, signal: Signal) -> Exemption | None:
+        """The first exception that covers the whole signal."""
+        for exception, networks in self._exceptions:
+            if _covers(exception, networks, signal, self.asset(signal.device)):
+                return exception
+        return None
+
+
+def _covers(e: Exemption, networks: list[IPv4Network | IPv6Network], signal: Signal, asset: Asset | None) -> bool:
+    if e.rules and signal.rule_uid not in e.rules and signal.rule_name not in e.rules:
+        return False
+    if e.products and signal.product not in e.products:
+        return False
+    names = {signal.device.lower()} | ({asset.name.lower()} if asset else set())
+    if e.hosts and not names & {h.lower() for h in e.hosts}:
+        return False
+    if networks and not any((a := _address(x[4:])) and any(a in n for n in networks) for x in signal.entities if x[:4] == "src:"):
+        return False
+    begin, end = e.start, e.until
+    if begin and signal.first < begin.timestamp() * 1000:
+        return False
+    if end and signal.last > end.timestamp() * 1000:
+        return False
+    last_day = datetime(e.expires.year, e.expires.month, e.expires.day, tzinfo=UTC).timestamp() * 1000 + 144 * SLOT_MS
+    return signal.last < last_day
+
+
+def _address(text: str) -> object:
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,255 @@
+"""What triage remembers, in one SQLite file (WAL): positions, seen alerts, signals, baseline, cases.
+
+A chunk is committed whole: its position, its fingerprints and its signals in one transaction. A run
+killed at any point therefore resumes where it stopped, and no alert is lost or counted twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from vedette.errors import OutputError, StateError
+from vedette.skills.triage.signals import DAY_MS, SLOTS_A_DAY, Folder, Key, Signal
+from vedette.types import Alert, Case, Chunk, Context, Counts, Position, Rejected
+
+VERSION = 1
+SCHEMA = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE stream(key TEXT PRIMARY KEY, name TEXT NOT NULL, offset INTEGER NOT NULL, line INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE count(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE seen(day INTEGER, fingerprint BLOB, PRIMARY KEY(day, fingerprint)) WITHOUT ROWID;
+CREATE TABLE signal(
+    id INTEGER PRIMARY KEY, day INTEGER NOT NULL, key BLOB NOT NULL, slot INTEGER NOT NULL, product TEXT NOT NULL,
+    rule_uid TEXT NOT NULL, rule_name TEXT NOT NULL, device TEXT NOT NULL, entities TEXT NOT NULL, severity INTEGER NOT NULL,
+    count INTEGER NOT NULL, duplicates INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, hits INTEGER NOT NULL,
+    techniques TEXT NOT NULL, tactics TEXT NOT NULL, sample BLOB, UNIQUE(day, key));
+CREATE TABLE context(flow TEXT, ref TEXT, time INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(flow, ref)) WITHOUT ROWID;
+CREATE TABLE rejected(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE baseline(day INTEGER, product TEXT, rule_uid TEXT, device TEXT, slots INTEGER NOT NULL, alerts INTEGER NOT NULL,
+    PRIMARY KEY(day, product, rule_uid, device)) WITHOUT ROWID;
+CREATE TABLE rule_baseline(day INTEGER, product TEXT, rule_uid TEXT, slots INTEGER NOT NULL,
+    PRIMARY KEY(day, product, rule_uid)) WITHOUT ROWID;
+CREATE TABLE cases(day INTEGER, id TEXT, data BLOB NOT NULL, PRIMARY KEY(day, id)) WITHOUT ROWID;
+CREATE TABLE dirty(day INTEGER PRIMARY KEY);
+CREATE TABLE label(case_id TEXT PRIMARY KEY, type TEXT NOT NULL, attack INTEGER NOT NULL, probability REAL NOT NULL,
+    note TEXT NOT NULL) WITHOUT ROWID;
+"""
+_UPSERT = """
+INSERT INTO signal(day, key, slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates, first, last, hits,
+    techniques, tactics, sample) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+ON CONFLICT(day, key) DO UPDATE SET severity=max(severity, excluded.severity),
+    first=CASE WHEN excluded.count=0 THEN first WHEN count=0 THEN excluded.first ELSE min(first, excluded.first) END,
+    last=CASE WHEN excluded.count=0 THEN last WHEN count=0 THEN excluded.last ELSE max(last, excluded.last) END,
+    sample=CASE WHEN sample IS NULL OR (excluded.hits & ~hits) <> 0 THEN excluded.sample ELSE sample END,
+    count=count+excluded.count, duplicates=duplicates+excluded.duplicates, hits=hits|excluded.hits,
+    techniques=CASE WHEN excluded.techniques='[]' THEN techniques ELSE excluded.techniques END,
+    tactics=CASE WHEN excluded.tactics='[]' THEN tactics ELSE excluded.tactics END
+"""
+_COLUMNS = "slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates, first, last, hits, techniques, tactics"
+
+_encode = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
+_alert = msgspec.msgpack.Decoder(Alert).decode
+_context = msgspec.msgpack.Decoder(Context).decode
+_rejected = msgspec.msgpack.Decoder(Rejected).decode
+_case = msgspec.msgpack.Decoder(Case).decode
+_strings = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise OutputError(
+                f"cannot write the state: {text}", where=str(path),
+                remedy="free space and run the same command again: it resumes where it stopped",
+            ) from error  # fmt: skip
+        raise StateError(text, where=str(path), remedy="another run may hold the file; wait for it, or use another --out") from error
+    except sqlite3.DatabaseError as error:
+        raise StateError(f"not a usable state file: {error}", where=str(path), remedy="move it away and run again") from error
+
+
+class State:
+    """The memory of one site. One writer at a time; readers are never blocked.
+
+    Raises StateError for a file that cannot be used, OutputError for a full disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _explained(path):
+            self.db = sqlite3.connect(path, isolation_level=None, timeout=10)
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=NORMAL")
+            self.db.execute("PRAGMA cache_size=-65536")
+            self.db.execute("PRAGMA wal_autocheckpoint=4000")
+            version = self.db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                self.db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+            elif version != VERSION:
+                raise StateError(
+                    f"state version {version}, this Vedette reads {VERSION}", where=str(path), remedy="use a new --out folder"
+                )
+
+    def close(self) -> None:
+        with _explained(self.path):
+            self.db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        with _explained(self.path):
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+
+    # -- reading in ---------------------------------------------------------------------------
+
+    def position(self, key: str) -> Position | None:
+        row = self.db.execute("SELECT offset, line FROM stream WHERE key=?", (key,)).fetchone()
+        return Position(key, *row) if row else None
+
+    def folder(self) -> Folder:
+        """A folder that knows what earlier runs folded in the two latest days."""
+        folder = Folder()
+        latest = self.db.execute("SELECT max(day) FROM signal").fetchone()[0]
+        rows = self.db.execute(
+            "SELECT DISTINCT day, product, rule_uid, device, entities FROM signal WHERE day>=?", ((latest or 0) - 1,)
+        )
+        for day, product, rule, device, entities in rows:
+            folder.seen_rules.setdefault((day, product), set()).add(rule)
+            folder.seen_sets.setdefault((day, product, rule, device), set()).add(_strings(entities))
+        return folder
+
+    def new(self, alerts: list[Alert]) -> tuple[list[bool], list[tuple[int, bytes]]]:
+        """For each alert whether it is a copy of one read before, and the (day, fingerprint) of the new ones."""
+        marks = [(a.time // DAY_MS, a.fingerprint()) for a in alerts]
+        known: set[tuple[int, bytes]] = set()
+        distinct = list(dict.fromkeys(marks))
+        for i in range(0, len(distinct), 400):
+            part = distinct[i : i + 400]
+            values = ",".join(["(?,?)"] * len(part))
+            flat = [v for mark in part for v in mark]
+            known.update(self.db.execute(f"SELECT day, fingerprint FROM seen WHERE (day, fingerprint) IN (VALUES {values})", flat))
+        copies = []
+        for mark in marks:
+            copies.append(mark in known)
+            known.add(mark)
+        return copies, [mark for mark, copy in zip(marks, copies, strict=True) if not copy]
+
+    def commit(self, chunk: Chunk, signals: dict[Key, Signal], fresh: list[tuple[int, bytes]]) -> None:
+        """One chunk, whole or not at all."""
+        with self.transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO seen VALUES(?,?)", fresh)
+            db.executemany(_UPSERT, [_row(key, signal) for key, signal in signals.items()])
+            db.executemany(
+                "INSERT OR IGNORE INTO context VALUES(?,?,?,?)", [(c.flow, c.ref, c.time, _pack(c)) for c in chunk.contexts if c.flow]
+            )
+            db.executemany("INSERT INTO rejected(data) VALUES(?)", [(_pack(r),) for r in chunk.rejected])
+            days = {s.day for s in signals.values()}
+            db.executemany("INSERT OR IGNORE INTO dirty VALUES(?)", [(d,) for d in days])
+            self._count(
+                read=len(chunk.alerts) + len(chunk.contexts) + len(chunk.rejected) + chunk.ignored, in_cases=len(fresh),
+                duplicates=len(chunk.alerts) - len(fresh), rejected=len(chunk.rejected), context=len(chunk.contexts),
+                ignored=chunk.ignored,
+            )  # fmt: skip
+            db.execute("INSERT OR REPLACE INTO stream VALUES(?,?,?,?)", (chunk.end.stream, chunk.name, chunk.end.offset, chunk.end.line))
+
+    def _count(self, **values: int) -> None:
+        self.db.executemany(
+            "INSERT INTO count VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value", [i for i in values.items() if i[1]]
+        )
+
+    # -- reading out --------------------------------------------------------------------------
+
+    def counts(self) -> Counts:
+        return Counts(**dict(self.db.execute("SELECT name, value FROM count")))
+
+    def days(self) -> list[int]:
+        return [d for (d,) in self.db.execute("SELECT DISTINCT day FROM signal ORDER BY day")]
+
+    def dirty_days(self) -> list[int]:
+        """Days to build again: those that got alerts, and all later ones, whose baseline has changed."""
+        first = self.db.execute("SELECT min(day) FROM dirty").fetchone()[0]
+        return [] if first is None else [d for d in self.days() if d >= first]
+
+    def signals(self, day: int) -> list[Signal]:
+        """The signals of a day without their samples, in an order that does not depend on reading order."""
+        rows = self.db.execute(f"SELECT id, {_COLUMNS} FROM signal WHERE day=? ORDER BY slot, product, rule_uid, device, entities", (day,))
+        return [
+            Signal(*r[1:6], _strings(r[6]), *r[7:13], techniques=_strings(r[13]), tactics=_strings(r[14]), rowid=r[0])
+            for r in rows
+        ]  # fmt: skip
+
+    def sample(self, signal: Signal) -> Alert:
+        return _alert(self.db.execute("SELECT sample FROM signal WHERE id=?", (signal.rowid,)).fetchone()[0])
+
+    def context(self, flow: str, limit: int = 4) -> list[Context]:
+        rows = self.db.execute("SELECT data FROM context WHERE flow=? ORDER BY time, ref LIMIT ?", (flow, limit)) if flow else ()
+        return [_context(r[0]) for r in rows]
+
+    def rejects(self, limit: int | None = None) -> Iterator[Rejected]:
+        rows = self.db.execute("SELECT data FROM rejected ORDER BY id LIMIT ?", (-1 if limit is None else limit,))
+        return (_rejected(r[0]) for r in rows)
+
+    # -- baseline and cases -------------------------------------------------------------------
+
+    def measure(self, day: int) -> None:
+        """Count again in how many slots of a day each rule was active."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM baseline WHERE day=?", (day,))
+            db.execute("DELETE FROM rule_baseline WHERE day=?", (day,))
+            db.execute(
+                "INSERT INTO baseline SELECT day, product, rule_uid, device, count(DISTINCT slot), sum(count) FROM signal "
+                "WHERE day=? GROUP BY product, rule_uid, device", (day,),
+            )  # fmt: skip
+            db.execute(
+                "INSERT INTO rule_baseline SELECT day, product, rule_uid, count(DISTINCT slot) FROM signal "
+                "WHERE day=? GROUP BY product, rule_uid", (day,),
+            )  # fmt: skip
+
+    def keep_cases(self, day: int, cases: Iterable[Case], built: bool = True) -> None:
+        with self.transaction() as db:
+            db.execute("DELETE FROM cases WHERE day=?", (day,))
+            db.executemany("INSERT INTO cases VALUES(?,?,?)", [(day, c.id, _pack(c)) for c in cases])
+            if built:
+                db.execute("DELETE FROM dirty WHERE day=?", (day,))
+
+    def cases(self, day: int | None = None) -> Iterator[Case]:
+        where, values = ("WHERE day=?", (day,)) if day is not None else ("", ())
+        return (_case(r[0]) for r in self.db.execute(f"SELECT data FROM cases {where} ORDER BY day, id", values))
+
+    def case(self, case_id: str) -> Case | None:
+        row = self.db.execute("SELECT data FROM cases WHERE id=?", (case_id,)).fetchone()
+        return _case(row[0]) if row else None
+
+    def soil(self, setting: str) -> None:
+        """Mark all days for building again when `setting` (a hash of model and owner's files) changed."""
+        old = self.db.execute("SELECT value FROM meta WHERE name='setting'").fetchone()
+        if old and old[0] == setting:
+            return
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES('setting', ?)", (setting,))
+            db.execute("INSERT OR IGNORE INTO dirty SELECT DISTINCT day FROM signal")
+
+
+def _row(key: Key, s: Signal) -> tuple[object, ...]:
+    digest = blake2b("\0".join((str(key[0]), *key[1:4], *key[4])).encode("utf-8", "replace"), digest_size=16).digest()
+    return (
+        s.slot // SLOTS_A_DAY, digest, s.slot, s.product, s.rule_uid, s.rule_name, s.device, _encode(s.entities).decode(), s.severity,
+        s.count, s.duplicates, s.first, s.last, s.hits, _encode(s.techniques).decode(), _encode(s.tactics).decode(),
+        _pack(s.sample) if s.sample is not None else None,
+    )  # fmt: skip
