@@ -46,7 +46,9 @@ def _keep_day(journal: Journal) -> Journal:
 def describe_truth(seed: int, found: list[Marked], counts: dict[str, dict[str, int]]) -> dict[str, Any]:
     attack = [mark for mark in found if mark.stage]
     stages = [
-        stage._asdict() | {"refs": [mark.ref for mark in attack if mark.stage == stage.name]} for stage in story.STAGES
+        stage._asdict()
+        | {"techniques": list(stage.techniques), "refs": [mark.ref for mark in attack if mark.stage == stage.name]}
+        for stage in story.STAGES
     ]
     notes = sorted({mark.note for mark in found if mark.note})
     return {

@@ -67,6 +67,24 @@ _SPOOF = Detection("Sender domain fails DMARC", "medium", "T1566", "Phishing", "
 _PAGE = Detection("Blocked web category requested", "low")
 _UNWANTED = Detection("Unwanted Program Prevention Alert", "low", "T1204.002", "Malicious File", "TA0002", "Execution")
 _MALWARE = Detection("Malware Prevention Alert", "high", "T1204.002", "Malicious File", "TA0002", "Execution")
+_ENCODED = Detection(
+    "Suspicious Windows Powershell Arguments", "high", "T1059.001", "PowerShell", "TA0002", "Execution"
+)
+_LSASS = Detection(
+    "LSASS Process Access via Windows API", "medium", "T1003.001", "LSASS Memory", "TA0006", "Credential Access"
+)
+_ARCHIVE = Detection(
+    "Encrypting Files with WinRar or 7z", "medium", "T1560.001", "Archive via Utility", "TA0009", "Collection"
+)
+_WMI_MOVE = Detection(
+    "WMI Incoming Lateral Movement",
+    "medium",
+    "T1047",
+    "Windows Management Instrumentation",
+    "TA0008",
+    "Lateral Movement",
+)
+_SUSPECT = Detection("Malware Detection Alert", "high", "T1204.002", "Malicious File", "TA0002", "Execution")
 _PSEXEC = Detection("PsExec Network Connection", "low", "T1569.002", "Service Execution", "TA0002", "Execution")
 
 
@@ -164,6 +182,25 @@ def _programs(journal: Journal, rng: Random) -> None:
         )
 
 
+def _nervous_rules(journal: Journal, rng: Random) -> None:
+    """Management scripts, an inventory program, installers and backups that trip rules of a high severity."""
+    collect = process_block("C:\\Tools\\Inventory\\collect.exe", "collect.exe --full", SYSTEM32 + "services.exe")
+    command = "powershell.exe -NonInteractive -EncodedCommand RwBlAHQALQBIAG8AdABGAGkAeAA="
+    encoded = process_block(SHELL, command, "C:\\Tools\\Inventory\\collect.exe")
+    archive = process_block("C:\\Program Files\\7-Zip\\7z.exe", "7z.exe a -p D:\\Reports\\week10.7z", SHELL)
+    remote = process_block(SYSTEM32 + "gpupdate.exe", "gpupdate /force", SYSTEM32 + "wbem\\WmiPrvSE.exe")
+    cases = ((_ENCODED, 6, encoded), (_LSASS, 4, collect), (_ARCHIVE, 7, archive), (_WMI_MOVE, 9, remote))
+    for rule, count, block in cases:
+        for host in rng.sample(WINDOWS, count):
+            time = office_hours(rng)
+            journal.add(time, detection_alert(time, rule, host, ADMIN, process=block))
+    for host in rng.sample(WORKSTATIONS, 6):
+        time = office_hours(rng)
+        block = _file(f"C:\\Users\\{host.user}\\AppData\\Local\\Temp\\viewer-setup.exe", rng)
+        record = endpoint_alert(time, _SUSPECT, host, host.user, "malicious_file", file=block)
+        journal.add(time, record)
+
+
 def _frightening(journal: Journal, rng: Random) -> None:
     laptop: Host = HOST["lt-03"]
     event = {
@@ -184,4 +221,12 @@ def _frightening(journal: Journal, rng: Random) -> None:
     journal.add(at("01:20:32"), record, note="PsExec by the administrator in the maintenance window")
 
 
-MAKERS: tuple[Callable[[Journal, Random], None], ...] = (_habits, _logons, _mail, _pages, _programs, _frightening)
+MAKERS: tuple[Callable[[Journal, Random], None], ...] = (
+    _habits,
+    _logons,
+    _mail,
+    _pages,
+    _programs,
+    _nervous_rules,
+    _frightening,
+)

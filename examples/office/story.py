@@ -65,5 +65,5 @@ STAGES = (
     Stage("escalation", "privilege-escalation", ("T1136.002", "T1098"), "13:48", "13:51"),
     Stage("collection", "collection", ("T1560.001",), "14:55", "15:02"),
     Stage("exfiltration", "exfiltration", ("T1048.003", "T1041"), "15:28", "16:12"),
-    Stage("clean-up", "defense-evasion", ("T1070.001",), "16:21", "16:24"),
+    Stage("clean-up", "defense-evasion", ("T1070.001",), "16:20", "16:24"),
 )

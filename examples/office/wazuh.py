@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from hashlib import sha256
 from typing import NamedTuple
 
 from .journal import Journal, Record
@@ -164,7 +165,7 @@ def process_data(user: str, image: str, command: str, parent: str, parent_comman
         "currentDirectory": "C:\\Windows\\system32\\",
         "user": f"OFFICE\\{user}",
         "integrityLevel": "Medium",
-        "hashes": f"SHA256={seed:064X}",
+        "hashes": f"SHA256={sha256(image.lower().encode()).hexdigest().upper()}",
         "parentImage": parent,
         "parentCommandLine": parent_command or parent,
     }

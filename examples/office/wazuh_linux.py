@@ -125,8 +125,10 @@ def _scanner_night(journal: Journal, rng: Random) -> None:
             time += rng.uniform(0.5, 5)
             port = rng.randrange(33_000, 60_000)
             journal.add(time, _failed_login(time, host, source, rng.choice(GUESSED), port, known=False))
-    text = "Nmap service detection from the scanner: banner probe"
-    record = syslog_alert(at("02:06:30"), "5710", HOST["fw01"], "sshd[990]", text, {"srcip": source, "srcuser": "nmap"})
+    text = f"Did not receive identification string from {source} port 40112"
+    record = syslog_alert(
+        at("02:06:30"), "5706", HOST["fw01"], "sshd[990]", text, {"srcip": source, "srcport": "40112"}
+    )
     journal.add(at("02:06:30"), record, note="nmap from the vulnerability scanner")
 
 

@@ -40,6 +40,7 @@ RULES = {
     "5402": Rule(3, "Successful sudo to ROOT executed.", "syslog,sudo", "T1548.003"),
     "5501": Rule(3, "PAM: Login session opened.", "pam,syslog,authentication_success", "T1078"),
     "5502": Rule(3, "PAM: Login session closed.", "pam,syslog"),
+    "5706": Rule(6, "sshd: insecure connection attempt (scan).", "syslog,sshd,recon", "T1021.004"),
     "5710": Rule(
         5,
         "sshd: Attempt to login using a non-existent user",

@@ -1,6 +1,6 @@
 """Pack Suricata's eve.json for the repository: `python pack_eve.py eve.json eve.json.gz`.
 
-Records keep Suricata's order and bytes, less `pcap_cnt` and `pcap_filename`, which speak of the machine that ran it.
+Records keep Suricata's order and values, less `pcap_cnt` and `pcap_filename`, which speak of the machine that ran it.
 """
 
 from __future__ import annotations

@@ -90,9 +90,7 @@ def case(**changes: object) -> Case:
             rule_uid="100201",
             rule_name="Powershell started with an encoded command",
             severity=Severity.CRITICAL,
-            texts=(
-                UntrustedText(TextKind.COMMAND_LINE, "powershell.exe -nop -w hidden -enc SQBFAFgAIAAoAE4AZQB3"),
-            ),
+            texts=(UntrustedText(TextKind.COMMAND_LINE, "powershell.exe -nop -w hidden -enc SQBFAFgAIAAoAE4AZQB3"),),
             techniques=("T1086", "T9999"),
             tactic="execution",
             count=2,

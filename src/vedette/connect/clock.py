@@ -52,7 +52,7 @@ class Clock:
     def strptime(self, value: object, pattern: str) -> int:
         """Raises RecordError."""
         try:
-            moment = datetime.strptime(str(value).strip(), pattern)
+            moment = datetime.strptime(str(value).strip(), pattern)  # noqa: DTZ007 - the zone is set below
             return self._milliseconds(moment)
         except (ValueError, OverflowError) as exc:
             raise RecordError(f"time '{value!s:.60}' does not fit '{pattern}'", remedy="correct the map") from exc

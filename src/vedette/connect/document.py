@@ -14,7 +14,7 @@ from vedette.connect.open import Stream
 from vedette.errors import InputError
 
 HEAD = 64 * 1024
-_PATHS = (("hits", "hits"), ("results",), ("alerts",))
+_PATHS = (("hits", "hits"), ("results",))
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _KEY_OR_BRACKET = re.compile(_STRING + rb"\s*+:|" + _STRING + rb"|[{}\[\]]", re.DOTALL)
 _BRACKET = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
@@ -58,23 +58,25 @@ class Items:
         self._start = 0  # of the item that is open
         self._oversize: Oversize | None = None
         self._closed = False
+        self._after = offset
 
     def take(self, limit: int) -> Frame | None:
         """Up to `limit` items; None at the end. Raises InputError where the rest cannot be used."""
         records: list[bytes] = []
-        frame = Frame(records, [], self._base + self._at, self.count)
+        frame = Frame(records, [], self._after, self.count)
         first, held = self.count + 1, 0
         while len(records) < limit and held <= MAX_RECORD and not self._closed:
             if (item := self._item()) is None:
                 break
             self.count += 1
+            self._after = self._base + self._at
             if isinstance(item, Oversize):
                 frame.rejected.append(item.rejected(f"{self._stream.name}:#{self.count}"))
                 break
             records.append(item)
             held += len(item)
         frame.numbers = range(first, first + len(records))
-        frame.offset, frame.line = self._base + self._at, self.count
+        frame.offset, frame.line = self._after, self.count  # never past the array: reading may resume there
         return frame if records or frame.rejected else None
 
     def finish(self) -> Frame | None:
@@ -123,10 +125,12 @@ class Items:
         byte = self._buffer[self._at : self._at + 1]
         if byte == b"]" and self._outer is not None:
             self._closed = True
+            self._at += 1
             return False
         if byte != b"{":
             raise InputError(
-                f"item {self.count + 1} is not a JSON object but begins with {byte!r}", remedy="a list of objects is read"
+                f"item {self.count + 1} is not a JSON object but begins with {byte!r}",
+                remedy="a list of objects is read",
             )
         self._start, self._depth, self._at = self._at, 1, self._at + 1
         return True
@@ -153,7 +157,9 @@ class Items:
     def _drop(self) -> int:
         """Give up the beginning of an item that is too large, as far as it was looked at."""
         if len(self._buffer) - self._at > MAX_RECORD:
-            raise InputError(f"a value in item {self.count + 1} is larger than {MAX_RECORD:,} bytes", remedy="shorten it")
+            raise InputError(
+                f"a value in item {self.count + 1} is larger than {MAX_RECORD:,} bytes", remedy="shorten it"
+            )
         self._oversize = self._oversize or Oversize()
         self._oversize.add(self._buffer[self._start : self._at])
         self._start = self._at

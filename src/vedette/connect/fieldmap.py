@@ -6,7 +6,7 @@ import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -37,7 +37,9 @@ Technique = Annotated[str, Field(pattern=r"^T\d{4}(\.\d{3})?$")]
 
 class Time(Settings):
     field: Column
-    format: str = Field("auto", description="auto, iso, epoch_s (seconds), epoch_ms (milliseconds), or strptime pattern")
+    format: str = Field(
+        "auto", description="auto, iso, epoch_s (seconds), epoch_ms (milliseconds), or strptime pattern"
+    )
     timezone: str = Field("UTC", description="IANA name; for times that do not say their zone")
 
     @model_validator(mode="after")
@@ -94,9 +96,11 @@ class TechniqueMatch(Match):
 
 
 class SeverityRules(Settings):
-    field: str = Field("", description="column that holds the severity")
-    table: dict[str, Level] = Field({}, description="value of that column → severity")
-    patterns: tuple[SeverityMatch, ...] = Field((), description="on the rule name; the first that matches counts")
+    field: str = Field(default="", description="column that holds the severity")
+    table: dict[str, Level] = Field(default={}, description="value of that column → severity")
+    patterns: tuple[SeverityMatch, ...] = Field(
+        default=(), description="on the rule name; the first that matches counts"
+    )
     default: Level = Severity.UNKNOWN
 
 

@@ -121,9 +121,9 @@ class Lines:
         self._oversize_done = bool(end)
 
     def _skip_oversize(self) -> Frame:
-        assert self._oversize is not None
+        oversize = self._oversize or Oversize()
         self.line += 1
-        self.offset += self._oversize.size + self._oversize_done
-        rejected = [self._oversize.rejected(f"{self._name}:{self.line}")]
+        self.offset += oversize.size + self._oversize_done
+        rejected = [oversize.rejected(f"{self._name}:{self.line}")]
         self._oversize, self._oversize_done = None, False
         return Frame([], [], self.offset, self.line, rejected)

@@ -67,9 +67,12 @@ class _Counted:
         self.taken += len(piece)
         return piece
 
+    def seek(self, offset: int, /) -> int:
+        raise OSError("cannot be read twice")
+
 
 def kind_of(head: bytes) -> str:
-    """"gzip", "zstd", "zip", "" for anything that is not compressed; raises InputError for what is refused."""
+    """ "gzip", "zstd", "zip", "" for anything that is not compressed; raises InputError for what is refused."""
     for magic, kind in REFUSED.items():
         if head.startswith(magic):
             raise InputError(f"{kind} is not supported", remedy="unpack it, or use gzip, zstd or zip")
@@ -120,8 +123,8 @@ def _refuse_nested(pull: Pull) -> Pull:
 
 
 def _gzip(file: _Counted) -> Pull:
-    reader = gzip.GzipFile(fileobj=file, mode="rb")  # type: ignore[arg-type]
-    return lambda: reader.read1(64 * 1024)
+    reader = gzip.GzipFile(fileobj=file, mode="rb")
+    return lambda: bytes(reader.read1(64 * 1024))
 
 
 def _zstd(file: _Counted) -> Pull:

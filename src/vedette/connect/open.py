@@ -66,24 +66,27 @@ class Stream:
             end = self.file.seek(0, io.SEEK_END)
             self.file.seek(min(end, offset + self._bom))
             return offset + self._bom <= end
-        while offset > 0:
+        return self.drop(offset)
+
+    def drop(self, size: int) -> bool:
+        """Take the next `size` bytes. False where the stream is shorter."""
+        while size > 0:
             piece = self.read()
             if not piece:
                 return False
-            self._ahead, offset = piece[offset:], offset - min(offset, len(piece))
+            self._ahead, size = piece[size:], size - min(size, len(piece))
         return True
 
     def _next(self) -> bytes:
         piece = self._pull()
         if self._fresh and piece:
             piece = self._start(piece)
-        if self._decode is None:
-            return piece
-        while True:
-            decoded = self._recode(piece)
-            if decoded or not piece:
+        decoder = self._decode
+        while decoder is not None and piece:
+            if decoded := self._recode(decoder, piece):
                 return decoded
             piece = self._pull()
+        return piece
 
     def _start(self, piece: bytes) -> bytes:
         """Look for a byte order mark; what is invalid in UTF-16 becomes invalid UTF-8, so that it is rejected."""
@@ -99,12 +102,10 @@ class Stream:
                 break
         return piece
 
-    def _recode(self, piece: bytes) -> bytes:
-        assert self._decode is not None
+    def _recode(self, decoder: codecs.IncrementalDecoder, piece: bytes) -> bytes:
         try:
-            return self._decode.decode(piece, final=False).encode("utf-8", "surrogatepass")
+            return decoder.decode(piece, final=False).encode("utf-8", "surrogatepass")
         except UnicodeDecodeError as exc:
-            self._decode.reset()
             raise InputError(f"damaged UTF-16: {exc.reason}", remedy="save the file as UTF-8") from exc
 
 
@@ -116,7 +117,7 @@ def open_inputs(inputs: Sequence[str]) -> Iterator[Opened]:
     for given in inputs:
         if given == STDIN:
             yield from _guard("stdin", _open_stdin)
-        elif os.path.isdir(given):
+        elif Path(given).is_dir():
             yield from _folder(Path(given))
         else:
             yield from _guard(given, lambda given=given: _open_file(Path(given), given))  # type: ignore[misc]
@@ -162,9 +163,13 @@ def _open_file(path: Path, name: str) -> Iterator[Opened]:
         elif kind:
             yield Stream(name, inflate(file, name))
         else:
-            yield Stream(name, _reads(file, name), file=file, path=path)
+            yield plain_stream(file, name, path)
     finally:
         file.close()
+
+
+def plain_stream(file: io.BufferedReader, name: str, path: Path) -> Stream:
+    return Stream(name, _reads(file, name), file=file, path=path)
 
 
 def _reads(file: io.BufferedReader, name: str) -> Pull:
@@ -189,9 +194,7 @@ def _open_zip(file: BinaryIO, name: str) -> Iterator[Opened]:
             yield from _guard(label, lambda m=member, n=label: _open_member(archive, m, n, whole))  # type: ignore[misc]
 
 
-def _open_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, whole: Expansion
-) -> Iterator[Opened]:
+def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, whole: Expansion) -> Iterator[Opened]:
     if member.flag_bits & 1:
         raise InputError("the member is encrypted", remedy="unpack it with its password and pass the file")
     with archive.open(member) as file:

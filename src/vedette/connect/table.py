@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from vedette.connect.decode import reject
 from vedette.connect.frame import MAX_RECORD, Frame, Lines
@@ -63,9 +63,8 @@ class Table:
         result.offset, result.line = frame.offset - held, frame.line - len(self._carry)
         return result
 
-    def _plain(self, lines: object) -> list[list[str]] | None:
+    def _plain(self, lines: Sequence[bytes]) -> list[list[str]] | None:
         """All rows at once where no field is quoted, None otherwise."""
-        assert isinstance(lines, list)
         block = b"\n".join(lines)
         if b'"' in block or b"\0" in block or not lines:
             return None

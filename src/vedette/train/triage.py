@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from vedette.skills.triage.evidence import choose
-from vedette.skills.triage.features import Group, Weighed, aftermath, case_values, rule_key, weigh
 from vedette.skills.triage.baseline import Baseline
+from vedette.skills.triage.evidence import choose
+from vedette.skills.triage.features import Group, aftermath, case_values, rule_key, weigh
 from vedette.skills.triage.group import form
 from vedette.skills.triage.model import CASE_TERMS, SIGNAL_TERMS, Model
 from vedette.skills.triage.owner import Owner
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 PRIOR_SIGNAL = {"severity": 2.0, "text": 3.0}
 PRIOR_CASE = {"asset": 0.7}
-STRENGTH = 1.0  # of the prior, in units of one observation
+SIGNAL_STRENGTH, CASE_STRENGTH = 10.0, 2.0  # of the priors: 1 / variance of a weight around its prior
 SHRINK = 3.0  # pseudo-signals behind a rule's history
 PHASE_WEIGHT = 8.0  # signals that one phase of one site may count for at most
 
@@ -73,7 +73,9 @@ def is_attack(labels: Mapping[str, int]) -> bool:
     return any(label != "-" for label in labels)
 
 
-def fit(values: Sequence[Sequence[float]], target: Sequence[float], weights: Sequence[float], prior: Sequence[float]) -> Floats:
+def fit(
+    values: Sequence[Sequence[float]], target: Sequence[float], weights: Sequence[float], prior: Sequence[float], strength: float
+) -> Floats:
     """Bias and weights (>= 0 except the bias) that maximise the posterior. Deterministic."""
     x = np.column_stack([np.ones(len(values)), np.asarray(values, dtype=float)])
     y, w, centre = np.asarray(target, float), np.asarray(weights, float), np.asarray(prior, float)
@@ -81,9 +83,9 @@ def fit(values: Sequence[Sequence[float]], target: Sequence[float], weights: Seq
     def loss(b: Floats) -> tuple[float, Floats]:
         z = x @ b
         pull = b[1:] - centre
-        value = float((w * (np.logaddexp(0, z) - y * z)).sum() + STRENGTH / 2 * (pull**2).sum())
+        value = float((w * (np.logaddexp(0, z) - y * z)).sum() + strength / 2 * (pull**2).sum())
         gradient = x.T @ (w * (1 / (1 + np.exp(-z)) - y))
-        gradient[1:] += STRENGTH * pull
+        gradient[1:] += strength * pull
         return value, gradient
 
     start = np.concatenate([[-3.0], centre])
@@ -107,7 +109,7 @@ def fit_signals(sites: Sequence[Site]) -> tuple[float, dict[str, float]]:
                 attack = is_attack(labels)
                 target.append(float(attack))
                 weights.append(min(1.0, PHASE_WEIGHT / phases[phase(labels)]) if attack else 1.0)
-    b = fit(values, target, weights, [PRIOR_SIGNAL.get(t, 0.0) for t in SIGNAL_TERMS])
+    b = fit(values, target, weights, [PRIOR_SIGNAL.get(t, 0.0) for t in SIGNAL_TERMS], SIGNAL_STRENGTH)
     return float(b[0]), {t: round(float(v), 4) for t, v in zip(SIGNAL_TERMS, b[1:], strict=True)}
 
 
@@ -149,7 +151,7 @@ def fit_cases(sites: Sequence[Site]) -> tuple[float, dict[str, float], list[tupl
             for group in groups_of(day, model):
                 values.append(case_values(group, Owner()))
                 target.append(float(is_right(evidence_labels(day, group))))
-    b = fit(values, target, [1.0] * len(values), [PRIOR_CASE.get(t, 0.0) for t in CASE_TERMS])
+    b = fit(values, target, [1.0] * len(values), [PRIOR_CASE.get(t, 0.0) for t in CASE_TERMS], CASE_STRENGTH)
     scores = 1 / (1 + np.exp(-(np.column_stack([np.ones(len(values)), values]) @ b)))
     return float(b[0]), dict(zip(CASE_TERMS, (round(float(v), 4) for v in b[1:]), strict=True)), [
         (float(p), bool(t)) for p, t in zip(scores, target, strict=True)
@@ -181,5 +183,3 @@ def threshold(held_out: Sequence[tuple[float, bool]]) -> float:
 
 def _model(rules: dict[str, float], bias: float, weights: dict[str, float]) -> Model:
     return Model("draft", bias, weights, 0.0, dict.fromkeys(CASE_TERMS, 0.0), rules, 0.5, 0.05)
-
-

@@ -1,9 +1,9 @@
 """`cases.csv`: a row a case, for spreadsheets.
 
-A cell that a spreadsheet would take for a formula gets a leading apostrophe: cells that begin with
-`= + - @`, their full-width forms, tab or carriage return, also after blanks. The same is done after
-`;` and `|` inside a cell, which some spreadsheets take for the separator. Text that must be exact is
-in `cases.jsonl`.
+What a spreadsheet would take for a formula gets an apostrophe before it: cells that begin with `= + - @`
+or their full-width forms, also after blanks and quotes. The same is done after `; | ,` inside a cell, which
+some spreadsheets take for the separator. Tabs and line ends are shown as `\\t` and `\\n`, so no cell begins
+with one. Text that must be exact is in `cases.jsonl`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import csv
 import io
 import re
 
-from vedette.connect.sinks.wording import moment, severity, technique
+from vedette.connect.sinks.wording import moment, technique
 from vedette.guard.neutralise import printable
 from vedette.types import Case, Queue
 
-_FORMULA = re.compile(r"(^|[;|,\t])(\s*(?:\\t|\\r|\\n)*\s*)([=+\-@\uff1d\uff0b\uff0d\uff20]|(?<=\\t)|(?<=\\r))")
+_FORMULA = re.compile(r"""(^|[;|,])([\s"']*)([=+\-@\uff1d\uff0b\uff0d\uff20])""")
 _TEXT = 2_000
 
 COLUMNS = (
@@ -63,7 +63,7 @@ def _row(case: Case) -> tuple[object, ...]:
         case.closed,
         round(case.probability, 4),
         round(case.masked_probability, 4),
-        severity(case.severity),
+        case.severity.name.lower(),
         case.title,
         case.summary,
         case.hosts,

@@ -97,7 +97,7 @@ def _row(case: Case, wide: bool, with_day: bool) -> list[RenderableType]:
         str(case.rank),
         Text(wording.verdict(case).replace(", closed", "\nclosed"), style=_STYLES[case.verdict]),
         wording.percent(case.probability),
-        Text(wording.severity(case.severity).replace("informational", "info"), style=_SEVERE.get(case.severity, "")),
+        Text(wording.severity(case.severity), style=_SEVERE.get(case.severity, "")),
         Text.assemble(printable(case.title, 160), "\n", (where, "dim")),
         f"{case.alerts:,}",
     ]

@@ -23,7 +23,7 @@ def verdict(case: Case) -> str:
 
 
 def severity(level: Severity) -> str:
-    return level.name.lower()
+    return "info" if level is Severity.INFORMATIONAL else level.name.lower()
 
 
 def percent(probability: float) -> str:

@@ -151,7 +151,7 @@ def technique_ids(value: object) -> tuple[str, ...]:
 
 
 def tactic_names(values: Iterable[str]) -> tuple[str, ...]:
-    """"Credential Access" or "Credential_Access" to ATT&CK's short name "credential-access"."""
+    """ "Credential Access" or "Credential_Access" to ATT&CK's short name "credential-access"."""
     return tuple(dict.fromkeys(_short(value) for value in values if value and not value.upper().startswith("TA0")))
 
 

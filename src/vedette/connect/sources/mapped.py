@@ -92,7 +92,10 @@ class Mapped:
             if len(row) != width:
                 raise RecordError(f"{len(row)} fields where the header has {width}", remedy="correct this line")
             stamp = row[time_at]
-            if not (plain_seconds and stamp.isascii() and stamp.isdigit() and EARLIEST <= (time := int(stamp) * 1000) < LATEST):
+            time = (
+                int(stamp) * 1000 if plain_seconds and len(stamp) == 10 and stamp.isascii() and stamp.isdigit() else 0
+            )
+            if not EARLIEST <= time < LATEST:
                 time = time_of(stamp)
             key = key_of(row)
             parts = cached.get(key) or build(key)
@@ -114,6 +117,11 @@ class Mapped:
             )
 
         return parse
+
+    def unused(self, header: Sequence[str]) -> list[str]:
+        """Columns that are neither used nor ignored."""
+        known = self._map.used() | set(self._map.ignore)
+        return [column for column in header if column not in known]
 
     def _parts(self, key: tuple[str, ...]) -> _Parts:
         parts = self._cache.get(key)

@@ -101,6 +101,6 @@ def _facts(record: Record, kind: str) -> Iterator[tuple[str, str]]:
             yield key, value[:200]
     details = mapping(record.get(kind))
     for key in _FACTS.get(kind, ()):
-        value = details.get(key)
-        if text := ("true" if value is True else text_of(value)):
+        stated = details.get(key)
+        if text := ("true" if stated is True else text_of(stated)):
             yield key, text[:200]

@@ -23,7 +23,9 @@ from vedette.types import Alert, Kind, Role, Severity, TextKind
 
 # Wazuh's dashboard: low to 6, medium to 11, high to 14, critical 15; levels to 3 are system notifications.
 _LEVELS = (*(Severity.INFORMATIONAL,) * 4, *(Severity.LOW,) * 3, *(Severity.MEDIUM,) * 5, *(Severity.HIGH,) * 3)
-_FAILED_LOGIN = frozenset(("authentication_failed", "authentication_failures", "invalid_login", "win_authentication_failed"))
+_FAILED_LOGIN = frozenset(
+    ("authentication_failed", "authentication_failures", "invalid_login", "win_authentication_failed")
+)
 
 # Parts of `data` that a decoder or a vendor's rule writes: a description may quote them.
 _SENSOR_KEYS = frozenset(

@@ -13,7 +13,9 @@ _SAME_RULE, _SAME_TACTIC = 3.6, 0.6  # points that a line loses for each shown l
 
 def choose(group: Group) -> list[Weighed]:
     """At most LINES signals, in the order in which they were chosen."""
-    pool = sorted(group.members, key=lambda w: (-w.points, w.signal.first, w.signal.rule_uid, w.host, w.signal.entities))[:_POOL]
+    pool = sorted(
+        group.members, key=lambda w: (-w.points, w.signal.first, w.signal.rule_uid, w.host, w.signal.entities)
+    )[:_POOL]
     rules: Counter[tuple[str, str]] = Counter()
     tactics: Counter[str] = Counter()
     chosen: list[Weighed] = []

@@ -80,7 +80,7 @@ def weigh(signals: list[Signal], baseline: Baseline, model: Model, owner: Owner)
             site_rarity / 5,
             float(baseline.is_new(place)),
             max(0, s.severity - 1) / 4,
-            math.log1p(s.count) / 5,
+            min(1.0, math.log1p(s.count) / 7),
             math.log1p(company[i]) / 2,
             math.log1p(wave[i]) if site_rarity >= 4 else 0.0,
             min(1.0, s.hits.bit_count() / 2),
@@ -160,6 +160,7 @@ def case_values(group: Group, owner: Owner, *, masked: bool = False) -> tuple[fl
 
 AFTERMATH_MS = 7_200_000  # how long activity casts a shadow on what begins later
 FADE_MS = 3_600_000
+AFTERMATH_CAP = 6.0
 
 
 def aftermath(groups: list[Group]) -> None:
@@ -171,7 +172,7 @@ def aftermath(groups: list[Group]) -> None:
     for group in groups:
         begin = group.first
         near = [
-            (softplus(top) * math.exp(-max(0, begin - last) / FADE_MS) / 3, other)
+            (min(softplus(top), AFTERMATH_CAP) * math.exp(-max(0, begin - last) / FADE_MS) / 3, other)
             for first, last, top, other in strong
             if other is not group and first < begin and begin - last <= AFTERMATH_MS
         ]

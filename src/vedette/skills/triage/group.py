@@ -87,7 +87,11 @@ def _link(rest: list[Weighed], seeds: list[Weighed], owner: Owner) -> None:
         own = "host:" + w.host
         nodes = {_node(e, names) for e in w.signal.entities} | {own}
         w.links = tuple(
-            sorted(n for n in nodes if n not in shared and n.lower() not in BUILT_IN and not owner.is_hub(n.split(":", 1)[1]))
+            sorted(
+                n
+                for n in nodes
+                if n not in shared and n.lower() not in BUILT_IN and not owner.is_hub(n.split(":", 1)[1])
+            )
         )
 
 

@@ -19,7 +19,17 @@ from vedette.skills.triage.signals import SLOT_MS, Signal
 
 Criticality = Literal["low", "medium", "high", "critical"]
 WEIGHT: dict[str, float] = {"low": 0.0, "medium": 0.0, "high": 0.5, "critical": 1.0}
-HUB_ROLES = ("dns", "proxy", "scanner", "nat", "gateway", "firewall", "load balancer", "domain controller", "monitoring")
+HUB_ROLES = (
+    "dns",
+    "proxy",
+    "scanner",
+    "nat",
+    "gateway",
+    "firewall",
+    "load balancer",
+    "domain controller",
+    "monitoring",
+)
 
 
 class Asset(Settings):
@@ -30,7 +40,9 @@ class Asset(Settings):
     addresses: tuple[str, ...] = ()
     criticality: Criticality = "medium"
     role: str = ""
-    hub: bool | None = Field(None, description="talks to everyone, so it never joins cases; guessed from role where not given")
+    hub: bool | None = Field(
+        None, description="talks to everyone, so it never joins cases; guessed from role where not given"
+    )
 
     @property
     def is_hub(self) -> bool:
@@ -112,7 +124,8 @@ class Owner:
     def load(cls, assets: Path | None, exceptions: Path | None) -> Owner:
         """Raises ConfigError that names file and key."""
         return cls(
-            load_toml(assets, AssetsFile) if assets else None, load_toml(exceptions, ExceptionsFile) if exceptions else None
+            load_toml(assets, AssetsFile) if assets else None,
+            load_toml(exceptions, ExceptionsFile) if exceptions else None,
         )
 
     def digest(self) -> str:
@@ -149,7 +162,9 @@ def _covers(e: Exemption, networks: list[IPv4Network | IPv6Network], signal: Sig
     names = {signal.device.lower()} | ({asset.name.lower()} if asset else set())
     if e.hosts and not names & {h.lower() for h in e.hosts}:
         return False
-    if networks and not any((a := _address(x[4:])) and any(a in n for n in networks) for x in signal.entities if x[:4] == "src:"):
+    if networks and not any(
+        (a := _address(x[4:])) and any(a in n for n in networks) for x in signal.entities if x[:4] == "src:"
+    ):
         return False
     begin, end = e.start, e.until
     if begin and signal.first < begin.timestamp() * 1000:

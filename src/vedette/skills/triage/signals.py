@@ -103,7 +103,7 @@ class Folder:
         """Signals of one chunk, from (alert, is it a copy of one that was read before)."""
         out: dict[Key, Signal] = {}
         for alert, copy in alerts:
-            key = self._key(alert)
+            key = self.key(alert)
             signal = out.get(key)
             if signal is None:
                 signal = out[key] = Signal(
@@ -117,7 +117,8 @@ class Folder:
                 _add(signal, alert)
         return out
 
-    def _key(self, alert: Alert) -> Key:
+    def key(self, alert: Alert) -> Key:
+        """What the alert is folded by."""
         parts = self._parts.get(alert.observables)
         if parts is None:
             if len(self._parts) > 100_000:

@@ -73,9 +73,13 @@ def _explained(path: Path) -> Iterator[None]:
                 f"cannot write the state: {text}", where=str(path),
                 remedy="free space and run the same command again: it resumes where it stopped",
             ) from error  # fmt: skip
-        raise StateError(text, where=str(path), remedy="another run may hold the file; wait for it, or use another --out") from error
+        raise StateError(
+            text, where=str(path), remedy="another run may hold the file; wait for it, or use another --out"
+        ) from error
     except sqlite3.DatabaseError as error:
-        raise StateError(f"not a usable state file: {error}", where=str(path), remedy="move it away and run again") from error
+        raise StateError(
+            f"not a usable state file: {error}", where=str(path), remedy="move it away and run again"
+        ) from error
 
 
 class State:
@@ -97,7 +101,9 @@ class State:
                 self.db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
             elif version != VERSION:
                 raise StateError(
-                    f"state version {version}, this Vedette reads {VERSION}", where=str(path), remedy="use a new --out folder"
+                    f"state version {version}, this Vedette reads {VERSION}",
+                    where=str(path),
+                    remedy="use a new --out folder",
                 )
 
     def close(self) -> None:
@@ -143,7 +149,11 @@ class State:
             part = distinct[i : i + 400]
             values = ",".join(["(?,?)"] * len(part))
             flat = [v for mark in part for v in mark]
-            known.update(self.db.execute(f"SELECT day, fingerprint FROM seen WHERE (day, fingerprint) IN (VALUES {values})", flat))
+            known.update(
+                self.db.execute(
+                    f"SELECT day, fingerprint FROM seen WHERE (day, fingerprint) IN (VALUES {values})", flat
+                )
+            )
         copies = []
         for mark in marks:
             copies.append(mark in known)
@@ -151,12 +161,15 @@ class State:
         return copies, [mark for mark, copy in zip(marks, copies, strict=True) if not copy]
 
     def commit(self, chunk: Chunk, signals: dict[Key, Signal], fresh: list[tuple[int, bytes]]) -> None:
-        """One chunk, whole or not at all."""
+        """One chunk, whole or not at all. An input that could not be opened is kept once, however often it is tried."""
+        if not chunk.end.stream:
+            chunk.rejected = [r for r in chunk.rejected if not self._knows(r)]
         with self.transaction() as db:
             db.executemany("INSERT OR IGNORE INTO seen VALUES(?,?)", fresh)
             db.executemany(_UPSERT, [_row(key, signal) for key, signal in signals.items()])
             db.executemany(
-                "INSERT OR IGNORE INTO context VALUES(?,?,?,?)", [(c.flow, c.ref, c.time, _pack(c)) for c in chunk.contexts if c.flow]
+                "INSERT OR IGNORE INTO context VALUES(?,?,?,?)",
+                [(c.flow, c.ref, c.time, _pack(c)) for c in chunk.contexts if c.flow],
             )
             db.executemany("INSERT INTO rejected(data) VALUES(?)", [(_pack(r),) for r in chunk.rejected])
             days = {s.day for s in signals.values()}
@@ -166,11 +179,18 @@ class State:
                 duplicates=len(chunk.alerts) - len(fresh), rejected=len(chunk.rejected), context=len(chunk.contexts),
                 ignored=chunk.ignored,
             )  # fmt: skip
-            db.execute("INSERT OR REPLACE INTO stream VALUES(?,?,?,?)", (chunk.end.stream, chunk.name, chunk.end.offset, chunk.end.line))
+            db.execute(
+                "INSERT OR REPLACE INTO stream VALUES(?,?,?,?)",
+                (chunk.end.stream, chunk.name, chunk.end.offset, chunk.end.line),
+            )
+
+    def _knows(self, rejected: Rejected) -> bool:
+        return self.db.execute("SELECT 1 FROM rejected WHERE data=?", (_pack(rejected),)).fetchone() is not None
 
     def _count(self, **values: int) -> None:
         self.db.executemany(
-            "INSERT INTO count VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value", [i for i in values.items() if i[1]]
+            "INSERT INTO count VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value",
+            [i for i in values.items() if i[1]],
         )
 
     # -- reading out --------------------------------------------------------------------------
@@ -188,7 +208,9 @@ class State:
 
     def signals(self, day: int) -> list[Signal]:
         """The signals of a day without their samples, in an order that does not depend on reading order."""
-        rows = self.db.execute(f"SELECT id, {_COLUMNS} FROM signal WHERE day=? ORDER BY slot, product, rule_uid, device, entities", (day,))
+        rows = self.db.execute(
+            f"SELECT id, {_COLUMNS} FROM signal WHERE day=? ORDER BY slot, product, rule_uid, device, entities", (day,)
+        )
         return [
             Signal(*r[1:6], _strings(r[6]), *r[7:13], techniques=_strings(r[13]), tactics=_strings(r[14]), rowid=r[0])
             for r in rows
@@ -198,7 +220,11 @@ class State:
         return _alert(self.db.execute("SELECT sample FROM signal WHERE id=?", (signal.rowid,)).fetchone()[0])
 
     def context(self, flow: str, limit: int = 4) -> list[Context]:
-        rows = self.db.execute("SELECT data FROM context WHERE flow=? ORDER BY time, ref LIMIT ?", (flow, limit)) if flow else ()
+        rows = (
+            self.db.execute("SELECT data FROM context WHERE flow=? ORDER BY time, ref LIMIT ?", (flow, limit))
+            if flow
+            else ()
+        )
         return [_context(r[0]) for r in rows]
 
     def rejects(self, limit: int | None = None) -> Iterator[Rejected]:

@@ -17,6 +17,7 @@ def details(case: Case, anchor: str, by_id: dict[str, str], opened: bool) -> Htm
         tag("span", f"#{case.rank}", cls="rank"),
         pill(case),
         tag("h3", text(case.title, 200)),
+        tag("small", case.day),
         tag("span", wording.percent(case.probability), cls="prob"),
     )
     columns = tag(

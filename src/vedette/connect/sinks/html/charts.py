@@ -86,7 +86,7 @@ def timeline(case: Case) -> Html:
         viewBox=f"0 0 {WIDTH} {height}",
         role="img",
     )
-    said = f"Alerts in slots of {_duration(slot)}; bar height on a log scale, the tallest is {most:,}. Times are UTC."
+    said = f"Bar height: alerts in a slot of time, on a log scale; the tallest is {most:,}. Times are UTC."
     scroll = tag("div", drawing, cls="scroll", tabindex=0, role="region", aria_label="Timeline, scrollable")
     return join(scroll, tag("p", said, cls="said"))
 
@@ -134,10 +134,3 @@ def _axis(start: int, length: int, bottom: int) -> Iterator[Html]:
         day = today
         yield tag("line", x1=x, x2=x, y1=2, y2=bottom + 4, cls="tick")
         yield tag("text", shown, x=x, y=bottom + 17, text_anchor="middle" if x < WIDTH - 50 else "end", cls="time")
-
-
-def _duration(milliseconds: int) -> str:
-    for unit, size in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000)):
-        if milliseconds >= size and milliseconds % size == 0:
-            return wording.plural(milliseconds // size, unit)
-    return f"{milliseconds:,} ms"

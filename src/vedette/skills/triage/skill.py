@@ -1,0 +1,251 @@
+"""The triage skill: gather (fold alerts into signals), decide (weigh, group, score), explain (in words).
+
+Deterministic: the same alerts, owner's files and model give the same cases, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+import msgspec
+
+from vedette.knowledge import attack
+from vedette.skills.triage import closing, explain
+from vedette.skills.triage.baseline import Baseline
+from vedette.skills.triage.baseline import load as load_baseline
+from vedette.skills.triage.evidence import choose
+from vedette.skills.triage.features import WEAK, Group, Weighed, aftermath, case_values, weigh
+from vedette.skills.triage.group import form
+from vedette.skills.triage.model import Model
+from vedette.skills.triage.owner import Owner
+from vedette.skills.triage.signals import DAY_MS, SLOT_MS, merged
+from vedette.skills.triage.state import State
+from vedette.types import Alert, Case, Chunk, Counts, Evidence, Observable, Queue, Severity, Verdict
+
+SHOWN_REJECTS = 20
+
+
+class Triage:
+    """One site's triage over a state. `miss_bound` in (0, 1): the owner lets cases be closed under it."""
+
+    def __init__(self, state: State, model: Model, owner: Owner, *, miss_bound: float | None = None) -> None:
+        self.state, self.model, self.owner, self.miss_bound = state, model, owner, miss_bound
+        state.soil(f"{model.sha256} {owner.digest()} {miss_bound}")
+        self._folder = state.folder()
+
+    # -- gather -------------------------------------------------------------------------------
+
+    def ingest(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Take chunks in and pass each on once it is committed."""
+        for chunk in chunks:
+            copies, fresh = self.state.new(chunk.alerts)
+            signals = self._folder.fold(zip(chunk.alerts, copies, strict=True))
+            self.state.commit(chunk, signals, fresh)
+            if signals:
+                self._folder.forget_before(max(s.day for s in signals.values()) - 1)
+            yield chunk
+
+    # -- decide and explain -------------------------------------------------------------------
+
+    def build(self) -> list[int]:
+        """Build the cases of all days that changed; returns those days (since 1970-01-01 UTC)."""
+        days = self.state.dirty_days()
+        for day in days:
+            self.state.measure(day)
+        for day in days:
+            self.state.keep_cases(day, self._cases(day))
+        return days
+
+    def _cases(self, day: int) -> list[Case]:
+        baseline = load_baseline(self.state.db, day)
+        signals = [s for s in self.state.signals(day) if s.count]
+        groups = form(weigh(signals, baseline, self.model, self.owner), self.model, self.owner)
+        aftermath(groups)
+        before = {
+            (h, c.verdict): c.id for c in self.state.cases(day - 1) for h in c.hosts if c.verdict is Verdict.ESCALATE
+        }
+        drafts = [self._case(group, baseline, before) for group in groups]
+        drafts.sort(key=lambda c: (_ORDER[c.verdict], -c.probability, -c.severity, c.first, c.id))
+        types = self._label_counts()
+        return [self._close(_with(c, rank=i), types) for i, c in enumerate(drafts, 1)]
+
+    def _case(self, group: Group, baseline: Baseline, before: dict[tuple[str, Verdict], str]) -> Case:
+        plain = self.model.probability(case_values(group, self.owner))
+        masked = self.model.probability(case_values(group, self.owner, masked=True))
+        shown = choose(group)
+        samples = {id(w): self.state.sample(w.signal) for w in shown}
+        strong = [w for w in group.members if w.points > WEAK]
+        tactics = tuple(sorted({w.tactic for w in strong if w.tactic}, key=attack.tactic_order))
+        severity = self._severity(group, tactics)
+        verdict = self._verdict(group, max(plain, masked))
+        refs = {key: alert.ref for key, alert in samples.items()}
+        why = explain.reasons(group, shown, self.model, baseline, self.owner, refs)
+        what = explain.title(group, shown, tactics)
+        hosts = tuple(dict.fromkeys([w.host for w in shown] + sorted({w.host for w in group.members})))
+        return Case(
+            id=_case_id(group), day=_day_name(group.day), rank=0, verdict=verdict, probability=round(max(plain, masked), 4),
+            masked_probability=round(masked, 4), severity=severity, title=what,
+            summary=explain.summary(what, group, verdict, severity, why), hosts=hosts[:50],
+            observables=_observables(samples), first=group.first, last=group.last,
+            alerts=sum(w.signal.count for w in group.members), duplicates=sum(w.signal.duplicates for w in group.members),
+            tactics=tactics, techniques=_techniques(group), reasons=why,
+            evidence=tuple(self._evidence(group, w, samples[id(w)]) for w in shown), timeline=_timeline(group),
+            next_steps=explain.next_steps(verdict, tactics), excused=_excuses(group),
+            continues=next((before[h, Verdict.ESCALATE] for h in hosts if (h, Verdict.ESCALATE) in before and strong), ""),
+        )  # fmt: skip
+
+    def _verdict(self, group: Group, probability: float) -> Verdict:
+        """Probability decides; the rest keeps a low one from sounding surer than it is."""
+        if all(w.excuse for w in group.members):
+            return Verdict.LIKELY_BENIGN
+        if probability >= self.model.escalate:
+            return Verdict.ESCALATE
+        open_members = [w for w in group.members if not w.excuse]
+        if probability >= self.model.investigate or any(w.signal.severity >= Severity.CRITICAL for w in open_members):
+            return Verdict.INVESTIGATE
+        unknown = [
+            w for w in open_members if w.signal.severity == Severity.UNKNOWN or w.signal.severity >= Severity.HIGH
+        ]
+        if not group.routine and any(w.values[0] == 0.0 and w.rarity >= self.model.rare for w in unknown):
+            return Verdict.UNDECIDED
+        return Verdict.LIKELY_BENIGN
+
+    def _severity(self, group: Group, tactics: tuple[str, ...]) -> Severity:
+        """Harm if it is real: the worst rule, one step up for three tactics or more or a critical asset."""
+        members = [w for w in group.members if not w.excuse]
+        worst = max((w.signal.severity for w in members), default=int(Severity.INFORMATIONAL))
+        if not group.routine and (
+            len(tactics) >= 3 or any(self.owner.value(w.host) >= 1 for w in members if w.points > WEAK)
+        ):
+            worst += 1
+        return Severity(min(worst, int(Severity.CRITICAL)))
+
+    def _evidence(self, group: Group, w: Weighed, alert: Alert) -> Evidence:
+        alike = [
+            x.signal
+            for x in group.members
+            if x.host == w.host and x.signal.rule_uid == w.signal.rule_uid and x.signal.product == w.signal.product
+        ]
+        context = tuple(
+            _context_line(c.kind, c.facts, [t.value for t in c.texts]) for c in self.state.context(alert.flow)
+        )
+        return Evidence(
+            ref=alert.ref, time=alert.time, product=alert.product, rule_uid=alert.rule_uid, rule_name=alert.rule_name,
+            severity=alert.severity, host=w.host, observables=alert.observables, texts=alert.texts, techniques=alert.techniques,
+            tactic=w.tactic, count=sum(s.count for s in alike), first=min(s.first for s in alike), last=max(s.last for s in alike),
+            points=round(w.points, 3), context=context,
+        )  # fmt: skip
+
+    # -- closing ------------------------------------------------------------------------------
+
+    def label(self, case_id: str, attack_: bool, note: str = "") -> Case | None:
+        """Keep what an analyst found; feeds `miss_bound`. None where there is no such case."""
+        case = self.state.case(case_id)
+        if case is not None:
+            with self.state.transaction() as db:
+                row = (case.id, case_type(case), int(attack_), case.probability, note)
+                db.execute("INSERT OR REPLACE INTO label VALUES(?,?,?,?,?)", row)
+                if self.miss_bound:
+                    db.execute("INSERT OR IGNORE INTO dirty SELECT DISTINCT day FROM signal")
+        return case
+
+    def _label_counts(self) -> dict[str, tuple[int, int]]:
+        rows = self.state.db.execute("SELECT type, sum(attack), count(*) FROM label GROUP BY type")
+        return {kind: (attacks, n) for kind, attacks, n in rows}
+
+    def _close(self, case: Case, types: dict[str, tuple[int, int]]) -> Case:
+        if self.miss_bound is None or case.verdict is not Verdict.LIKELY_BENIGN:
+            return case
+        misses, n = types.get(case_type(case), (0, 0))
+        bound = closing.upper_bound(misses, n)
+        if bound >= self.miss_bound:
+            return case
+        why = f"of {n} labelled cases like it {misses} were attacks: at most {bound:.2%} (95 %), under the owner's {self.miss_bound:.2%}"
+        return _with(case, closed=why)
+
+    # -- result -------------------------------------------------------------------------------
+
+    def queue(self, *, reject_file: str = "", notes: Iterable[str] = ()) -> Queue:
+        """The cases of all days, strongest first."""
+        cases = sorted(
+            self.state.cases(), key=lambda c: (_ORDER[c.verdict], -c.probability, -c.severity, c.first, c.id)
+        )
+        days: dict[str, list[int]] = {}
+        for case in cases:
+            tally = days.setdefault(case.day, [0, 0])
+            tally[0] += 1
+            tally[1] += case.verdict is Verdict.ESCALATE
+        counts: Counts = self.state.counts()
+        return Queue(
+            cases=tuple(cases), counts=counts, days=tuple((d, *days[d]) for d in sorted(days)),
+            rejects=tuple(self.state.rejects(SHOWN_REJECTS)), reject_file=reject_file if counts.rejected else "",
+            model=f"{self.model.name} {self.model.sha256[:12]}", notes=tuple(notes),
+        )  # fmt: skip
+
+
+_ORDER = {Verdict.ESCALATE: 0, Verdict.INVESTIGATE: 1, Verdict.UNDECIDED: 2, Verdict.LIKELY_BENIGN: 3}
+
+
+def case_type(case: Case) -> str:
+    """What cases have to share to count as the same kind: product and rule of their strongest evidence."""
+    best = case.evidence[0]
+    return f"{best.product}|{best.rule_uid}"
+
+
+def _with(case: Case, **changes: object) -> Case:
+    return msgspec.structs.replace(case, **changes)
+
+
+def _case_id(group: Group) -> str:
+    first = min(
+        group.members, key=lambda w: (w.signal.first, w.signal.product, w.signal.rule_uid, w.host, w.signal.entities)
+    )
+    s = first.signal
+    kind = "routine" if group.routine else "case"
+    excuse = first.excuse.id if first.excuse else ""
+    name = "\0".join((str(group.day), kind, excuse, str(s.first if not group.routine else 0), s.product if not group.routine else "",
+                      s.rule_uid if not group.routine else "", first.host, *(s.entities if not group.routine else ())))  # fmt: skip
+    return (
+        f"{_day_name(group.day).replace('-', '')}-{blake2b(name.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+    )
+
+
+def _day_name(day: int) -> str:
+    return datetime.fromtimestamp(day * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _observables(samples: dict[int, Alert]) -> tuple[Observable, ...]:
+    return tuple(dict.fromkeys(o for alert in samples.values() for o in alert.observables))[:40]
+
+
+def _techniques(group: Group) -> tuple[str, ...]:
+    found: tuple[str, ...] = ()
+    for w in sorted(group.members, key=lambda w: -w.points):
+        found = merged(found, w.signal.techniques, limit=30)
+    return found
+
+
+def _timeline(group: Group) -> tuple[tuple[int, int, str], ...]:
+    """(start of a ten-minute slot, alerts in it, tactic of its strongest signal)."""
+    slots: dict[int, tuple[int, float, str]] = {}
+    for w in group.members:
+        count, points, tactic = slots.get(w.signal.slot, (0, -99.0, ""))
+        if w.points > points:
+            points, tactic = w.points, w.tactic
+        slots[w.signal.slot] = (count + w.signal.count, points, tactic)
+    return tuple((slot * SLOT_MS, count, tactic) for slot, (count, _, tactic) in sorted(slots.items()))
+
+
+def _excuses(group: Group) -> tuple[str, ...]:
+    excuses = {w.excuse.id: w.excuse for w in group.members if w.excuse}
+    return tuple(
+        f"{e.id} ({e.kind.replace('_', ' ')}): {e.reason}; until {e.expires.isoformat()}"
+        + (f"; owner {e.owner}" if e.owner else "")
+        for e in excuses.values()
+    )
+
+
+def _context_line(kind: str, facts: tuple[tuple[str, str], ...], texts: list[str]) -> str:
+    return f"{kind}: " + ", ".join([f"{name} {value}" for name, value in facts] + texts)
