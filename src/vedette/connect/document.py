@@ -17,7 +17,8 @@ HEAD = 64 * 1024
 _PATHS = (("hits", "hits"), ("results",))
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _KEY_OR_BRACKET = re.compile(_STRING + rb"\s*+:|" + _STRING + rb"|[{}\[\]]", re.DOTALL)
-_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+([{}\[\]])', re.DOTALL)
+_RUN = re.compile(rb'[^"{}\[\]]*+(?:' + _STRING + rb'[^"{}\[\]]*+)*+', re.DOTALL)
+_BRACKET = re.compile(_RUN.pattern + rb"([{}\[\]])", re.DOTALL)
 _GAP = re.compile(rb"[\s,]*+")
 
 
@@ -66,7 +67,13 @@ class Items:
         frame = Frame(records, [], self._after, self.count)
         first, held = self.count + 1, 0
         while len(records) < limit and held <= MAX_RECORD and not self._closed:
-            if (item := self._item()) is None:
+            try:
+                item = self._item()
+            except InputError:  # raised again with the next call, once the items before it were taken
+                if records:
+                    break
+                raise
+            if item is None:
                 break
             self.count += 1
             self._after = self._base + self._at
@@ -144,18 +151,20 @@ class Items:
         return oversize
 
     def _more(self) -> bool:
-        piece = self._stream.read()
-        if not piece:
-            return False
         keep = self._start if self._depth else self._at
         if self._depth and len(self._buffer) - keep > MAX_RECORD:
             keep = self._drop()
+        piece = self._stream.read()
+        if not piece:
+            return False
         self._buffer = self._buffer[keep:] + piece
         self._base, self._at, self._start = self._base + keep, self._at - keep, self._start - keep
         return True
 
     def _drop(self) -> int:
         """Give up the beginning of an item that is too large, as far as it was looked at."""
+        if run := _RUN.match(self._buffer, self._at):
+            self._at = run.end()
         if len(self._buffer) - self._at > MAX_RECORD:
             raise InputError(
                 f"a value in item {self.count + 1} is larger than {MAX_RECORD:,} bytes", remedy="shorten it"

@@ -13,7 +13,7 @@ from vedette.types import Chunk
 
 POLL = 0.5  # seconds between two looks at a file that was read to its end
 GRACE = 10.0  # seconds without a new line after which a renamed file is let go
-_HEAD = 256  # bytes at the start that tell whether a file was rewritten
+_HEAD = 4096  # bytes at the start that tell whether a file was rewritten
 
 
 class Tail:
@@ -30,8 +30,8 @@ class Tail:
         for chunk in self.reader.pump(final=final):
             self.quiet_since = time.monotonic()
             yield chunk
-        if len(self._head) < _HEAD:
-            self._head = self._start()
+        if len(self._head) < _HEAD and (start := self._start()).startswith(self._head):
+            self._head = start
 
     def renamed(self) -> bool:
         """Whether another file is at the path now."""
@@ -64,15 +64,15 @@ def follow(tails: list[Tail], stop: Callable[[], bool]) -> Iterator[Chunk]:
     try:
         while not stop():
             moved = False
+            for at, tail in enumerate(tails):
+                turned = yield from _turn(tail, at, tails, leaving)
+                moved = moved or turned
             for tail in (*leaving, *tails):
                 for chunk in tail.pump():
                     moved = True
                     yield chunk
                     if stop():
                         return
-            for at, tail in enumerate(tails):
-                turned = yield from _turn(tail, at, tails, leaving)
-                moved = moved or turned
             yield from _let_go(leaving)
             if not moved:
                 time.sleep(POLL)
@@ -94,7 +94,7 @@ def _turn(tail: Tail, at: int, tails: list[Tail], leaving: list[Tail]) -> Genera
     if renamed:
         leaving.append(tail)  # its writer may not have noticed yet
     else:
-        yield from tail.pump(final=True)
+        yield from tail.reader.finish()
         tail.close()
     return True
 

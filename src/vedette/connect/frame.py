@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from vedette.connect.open import Stream
+from vedette.errors import InputError
 from vedette.types import EXCERPT, Rejected
 
 MAX_RECORD = 16 * 1024 * 1024  # bytes
@@ -70,7 +71,7 @@ class Lines:
             if self._pending and self._stream.live:
                 break
             before = len(self._pending)
-            if not self._fill():
+            if not self._filled():
                 break
             held += sum(map(len, self._pending[before:]))
         if self._pending:
@@ -93,6 +94,15 @@ class Lines:
         self.offset += sum(map(len, lines)) + len(lines)
         self.line += len(lines)
         return Frame(lines, numbers, self.offset, self.line)
+
+    def _filled(self) -> bool:
+        """As `_fill`, but a stream that fails does so only once its last lines were taken."""
+        try:
+            return self._fill()
+        except InputError:
+            if self._pending:
+                return False
+            raise
 
     def _fill(self) -> bool:
         """One more piece of the stream into `_pending`. False where there is none."""

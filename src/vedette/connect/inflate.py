@@ -42,9 +42,8 @@ class Expansion:
     def __init__(self, name: str, compressed: Callable[[], int]) -> None:
         self.name, self._compressed, self.expanded = name, compressed, 0
 
-    def add(self, size: int) -> None:
-        """Raises InputError once the limits are passed."""
-        self.expanded += size
+    def check(self) -> None:
+        """Raises InputError once the limits are passed. Asked before more is expanded, so that what there is stays."""
         if self.expanded <= FREE:
             return
         ratio = self.expanded / max(1, self._compressed())
@@ -95,6 +94,7 @@ def inflate(file: Peekable, name: str) -> Pull:
 
 def _guarded(pull: Pull, kind: str, expansion: Expansion) -> Pull:
     def guarded() -> bytes:
+        expansion.check()
         try:
             piece = pull()
         except (EOFError, OSError, zlib.error, zstandard.ZstdError) as exc:
@@ -102,7 +102,7 @@ def _guarded(pull: Pull, kind: str, expansion: Expansion) -> Pull:
                 f"damaged {kind} data after {expansion.expanded:,} bytes: {exc}",
                 remedy="what came before was read; fetch the file again for the rest",
             ) from exc
-        expansion.add(len(piece))
+        expansion.expanded += len(piece)
         return piece
 
     return guarded

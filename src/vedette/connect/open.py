@@ -38,13 +38,19 @@ class Stream:
         self._pull = pull
         self._ahead = b""
         self._fresh = True
+        self._failure: InputError | None = None
         self._bom = 0
         self._decode: codecs.IncrementalDecoder | None = None
 
     def peek(self, size: int) -> bytes:
         """The next `size` bytes without taking them; fewer where the stream ends, or has nothing more yet."""
         while len(self._ahead) < size:
-            piece = self._next()
+            try:
+                piece = self._next()
+            except InputError:
+                if self._ahead:
+                    break
+                raise
             if not piece:
                 break
             self._ahead += piece
@@ -53,7 +59,7 @@ class Stream:
         return self._ahead[:size]
 
     def read(self) -> bytes:
-        """The next piece, b"" where there is nothing more (yet)."""
+        """The next piece, b"" where there is nothing more (yet). Raises InputError, the same one each time."""
         if self._ahead:
             piece, self._ahead = self._ahead, b""
             return piece
@@ -78,6 +84,15 @@ class Stream:
         return True
 
     def _next(self) -> bytes:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._advance()
+        except InputError as exc:
+            self._failure = exc
+            raise
+
+    def _advance(self) -> bytes:
         piece = self._pull()
         if self._fresh and piece:
             piece = self._start(piece)
@@ -204,6 +219,8 @@ def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, w
 
 def _member_reads(pull: Pull, own: Expansion, whole: Expansion) -> Pull:
     def read() -> bytes:
+        own.check()
+        whole.check()
         try:
             piece = pull()
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as exc:
@@ -211,8 +228,8 @@ def _member_reads(pull: Pull, own: Expansion, whole: Expansion) -> Pull:
                 f"damaged zip member after {own.expanded:,} bytes: {exc}",
                 remedy="what came before was read; fetch the archive again for the rest",
             ) from exc
-        own.add(len(piece))
-        whole.add(len(piece))
+        own.expanded += len(piece)
+        whole.expanded += len(piece)
         return piece
 
     return read

@@ -27,6 +27,8 @@ class Reader:
     def __init__(self, inputs: Sequence[str], options: Options, *, follow: bool, stop: Callable[[], bool]) -> None:
         self.notes: list[str] = []
         self._inputs, self._options, self._follow, self._stop = tuple(inputs), options, follow, stop
+        self._tails: list[Tail] = []
+        self._readable = False  # whether any input was
         if options.source != "auto":
             SOURCES.target(options.source)
         zone_named(options.timezone)
@@ -36,37 +38,42 @@ class Reader:
             raise ConfigError("standard input cannot be followed together with files", remedy="run it on its own")
 
     def __iter__(self) -> Iterator[Chunk]:
-        failures: list[InputError] = []
-        unread: list[Chunk] = []  # held back while it may turn out that nothing is readable
-        tails: list[Tail] = []
-        readable = False
+        held: list[Chunk] = []  # failures, held back while it may turn out that nothing is readable
+        for chunk in self._once():
+            if not self._readable:
+                held.append(chunk)
+                continue
+            yield from held
+            held.clear()
+            yield chunk
+            if self._stop():
+                return
+        if not self._readable:
+            raise _nothing(held)
+        yield from held
+        if self._tails:
+            yield from follow(self._tails, self._stop)
+
+    def _once(self) -> Iterator[Chunk]:
+        """What is there now. Plain files that are to be followed are only opened."""
         for opened in open_inputs(self._inputs):
             if isinstance(opened, InputError):
-                failures.append(opened)
-                chunks: Iterator[Chunk] = iter([_failed(opened)])
+                yield _failed(opened)
             elif self._follow and opened.path is not None:
-                tails.append(Tail(opened.path, opened.name, self._make))
-                readable = True
-                continue
+                try:
+                    self._tails.append(Tail(opened.path, opened.name, self._make))
+                    self._readable = True
+                except OSError as exc:
+                    what = f"cannot be read: {exc.strerror}"
+                    yield _failed(InputError(what, where=opened.name, remedy="check the path and its permissions"))
             else:
+                if self._follow and not opened.live:
+                    self.notes.append(f"{opened.name}: compressed, so it is read once and not followed")
                 reader = self._make(opened)
-                chunks = reader.pump(final=True)
-            for chunk in chunks:
-                readable = readable or (not isinstance(opened, InputError) and reader.readable)
-                if not readable:
-                    unread.append(chunk)
-                    continue
-                yield from unread
-                unread.clear()
-                yield chunk
-                if self._stop():
-                    return
-            readable = readable or (not isinstance(opened, InputError) and reader.readable)
-        if not readable:
-            raise _nothing(failures, unread)
-        yield from unread
-        if tails:
-            yield from follow(tails, self._stop)
+                for chunk in reader.pump(final=True):
+                    self._readable = self._readable or reader.readable
+                    yield chunk
+                self._readable = self._readable or reader.readable
 
     def _make(self, stream: Stream) -> StreamReader:
         return StreamReader(stream, self._options, self.notes)
@@ -94,7 +101,7 @@ def _failed(failure: InputError) -> Chunk:
     return Chunk(end=Position(stream=""), name=failure.where, rejected=[rejected])
 
 
-def _nothing(failures: list[InputError], unread: list[Chunk]) -> InputError:
+def _nothing(unread: list[Chunk]) -> InputError:
     reasons = [rejected for chunk in unread for rejected in chunk.rejected]
     if not reasons:
         return InputError("no input holds a readable file", remedy="check the paths")

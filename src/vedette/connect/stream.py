@@ -72,11 +72,16 @@ class StreamReader:
         if framer is None:
             return
         while (frame := framer.take(self._options.chunk_records)) is not None:
-            yield self._chunk(frame, final)
+            yield self._chunk(frame, drained=final and len(frame.numbers) < self._options.chunk_records)
         if final:
+            yield from self.finish()
+
+    def finish(self) -> Iterator[Chunk]:
+        """What was read but has no end, without reading more."""
+        if self._framer is not None and not self.done:
             self.done = True
-            if (frame := framer.finish()) is not None:
-                yield self._chunk(frame, final)
+            if (frame := self._framer.finish()) is not None:
+                yield self._chunk(frame, drained=True)
 
     def _candidates(self) -> list[Source]:
         if self._options.field_map is not None:
@@ -151,15 +156,15 @@ class StreamReader:
             self._notes.append(f"{self._name}: columns neither used nor ignored: {', '.join(idle)}")
         return parser
 
-    def _chunk(self, frame: Frame, final: bool) -> Chunk:
+    def _chunk(self, frame: Frame, *, drained: bool) -> Chunk:
         end = Position(stream=self._end.stream, offset=frame.offset, line=frame.line)
         chunk = Chunk(end=end, name=self._name, rejected=frame.rejected)
         if self._row_parser is not None:
             self._parse_rows(frame, chunk, self._row_parser)
         elif self._shape.layout is Layout.TABLE:
-            self._parse_records(frame, chunk, self._mapping_of, final)
+            self._parse_records(frame, chunk, self._mapping_of, drained)
         else:
-            self._parse_records(frame, chunk, decode_json, final)
+            self._parse_records(frame, chunk, decode_json, drained)
         if frame.cut and chunk.rejected and not chunk.alerts and not chunk.contexts:
             chunk.end = self._end  # the line may still be completed: it is read again next time
         self._end = chunk.end
@@ -177,7 +182,7 @@ class StreamReader:
                 chunk.rejected.append(self._rejected(number, exc, row))
 
     def _parse_records(
-        self, frame: Frame, chunk: Chunk, decode: Callable[[Any], dict[str, Any] | None], final: bool
+        self, frame: Frame, chunk: Chunk, decode: Callable[[Any], dict[str, Any] | None], drained: bool
     ) -> None:
         decoded: list[tuple[int, Any, dict[str, Any]]] = []
         for number, raw in zip(frame.numbers, frame.records, strict=True):
@@ -189,7 +194,7 @@ class StreamReader:
             except RecordError as exc:
                 chunk.rejected.append(self._rejected(number, exc, raw))
         if self._sniffed >= 0:
-            self._sniff([record for _, _, record in decoded], final)
+            self._sniff([record for _, _, record in decoded], drained)
         for number, raw, record in decoded:
             self._sort(self._parse(record, number, raw, chunk), chunk)
 
@@ -216,7 +221,7 @@ class StreamReader:
             what = f"the reader failed on it: {type(exc).__name__}: {exc}"
             return self._rejected(number, RecordError(what[:300], remedy="please report this record"), raw)
 
-    def _sniff(self, records: list[dict[str, Any]], final: bool) -> None:
+    def _sniff(self, records: list[dict[str, Any]], drained: bool) -> None:
         """Put the source first that recognises most. Raises InputError where none recognises any."""
         votes = [sum(map(source.recognise, islice(records, SNIFF))) for source in self._sources]
         best = max(votes, default=0)
@@ -225,7 +230,7 @@ class StreamReader:
             self._sniffed = -1
             return
         self._sniffed += len(records)
-        if records and (final or self._sniffed >= SNIFF):
+        if records and (self._sniffed >= SNIFF or (drained and not self._stream.live)):
             raise self._unknown_format()
 
     def _unknown_format(self) -> InputError:

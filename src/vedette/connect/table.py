@@ -113,7 +113,7 @@ class Table:
         except UnicodeDecodeError as exc:
             raise RecordError(f"not UTF-8 at byte {exc.start}", remedy="save the file as UTF-8") from exc
         except csv.Error as exc:
-            what = _OPEN if "unexpected end" in str(exc) else f"not CSV: {exc}"
+            what = _OPEN if "unexpected end" in str(exc) else _OPEN + " in this line" if used > 1 else f"not CSV: {exc}"
             raise RecordError(what, remedy="a quoted field needs its closing quote") from exc
         if used > 1 and len(row) != self._width:
             raise RecordError(_OPEN + " in this line", remedy="a quoted field needs its closing quote")

@@ -6,7 +6,6 @@ Labels are read here, beside the alerts, and nowhere else: the reader's map igno
 from __future__ import annotations
 
 import csv
-import io
 import zipfile
 from collections import Counter
 from collections.abc import Iterator

@@ -74,7 +74,11 @@ def is_attack(labels: Mapping[str, int]) -> bool:
 
 
 def fit(
-    values: Sequence[Sequence[float]], target: Sequence[float], weights: Sequence[float], prior: Sequence[float], strength: float
+    values: Sequence[Sequence[float]],
+    target: Sequence[float],
+    weights: Sequence[float],
+    prior: Sequence[float],
+    strength: float,
 ) -> Floats:
     """Bias and weights (>= 0 except the bias) that maximise the posterior. Deterministic."""
     x = np.column_stack([np.ones(len(values)), np.asarray(values, dtype=float)])

@@ -40,7 +40,7 @@ class Suricata:
     def recognise(self, record: Record) -> bool:
         if "event_type" not in record or "timestamp" not in record or "agent" in record:
             return False
-        return "flow_id" in record or "src_ip" in record or record["event_type"] in _KINDS
+        return "flow_id" in record or "src_ip" in record or text_of(record["event_type"]) in _KINDS
 
     def parse(self, record: Record, ref: str) -> Alert | Context | None:
         kind = text_of(record.get("event_type"))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+from vedette.types import Case
+
 CONFIDENCE = 0.95
 
 
@@ -42,3 +44,9 @@ def _at_most(k: int, n: int, p: float) -> float:
 def needed(bound: float) -> int:
     """How many labelled cases without a miss it takes to get under a bound."""
     return math.ceil(math.log(1 - CONFIDENCE) / math.log1p(-bound))
+
+
+def case_type(case: Case) -> str:
+    """What cases have to share to count as the same kind: product and rule of their strongest evidence."""
+    best = case.evidence[0]
+    return f"{best.product}|{best.rule_uid}"

@@ -5,7 +5,7 @@ Deterministic: the same alerts, owner's files and model give the same cases, byt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -37,13 +37,13 @@ class Triage:
 
     # -- gather -------------------------------------------------------------------------------
 
-    def ingest(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-        """Take chunks in and pass each on once it is committed."""
+    def ingest(self, chunks: Iterable[Chunk], notes: Sequence[str] = ()) -> Iterator[Chunk]:
+        """Take chunks in and pass each on once it is committed. `notes` may grow while the chunks are read."""
         for chunk in chunks:
             copies, fresh = self.state.new(chunk.alerts)
             signals = self._folder.fold(zip(chunk.alerts, copies, strict=True))
-            self.state.commit(chunk, signals, fresh)
-            if signals:
+            self.state.commit(chunk, signals, fresh, notes)
+            if signals:  # of clocks that jump, the bookkeeping of the latest days stays
                 self._folder.forget_before(max(s.day for s in signals.values()) - 1)
             yield chunk
 
@@ -68,7 +68,7 @@ class Triage:
         }
         drafts = [self._case(group, baseline, before) for group in groups]
         drafts.sort(key=lambda c: (_ORDER[c.verdict], -c.probability, -c.severity, c.first, c.id))
-        types = self._label_counts()
+        types = self.state.label_counts()
         return [self._close(_with(c, rank=i), types) for i, c in enumerate(drafts, 1)]
 
     def _case(self, group: Group, baseline: Baseline, before: dict[tuple[str, Verdict], str]) -> Case:
@@ -138,27 +138,27 @@ class Triage:
             points=round(w.points, 3), context=context,
         )  # fmt: skip
 
+    def notes(self) -> list[str]:
+        """What the analyst has to know about these cases."""
+        found = self.state.notes()
+        days = self.state.days()
+        if len(days) == 1:
+            found.append(
+                "Only one day of this site is known: what is usual is judged within the day. It gets better with each day."
+            )
+        for e in self.owner.exceptions.exception:
+            if days and e.expires.isoformat() < _day_name(days[-1]):
+                found.append(
+                    f"Exception {e.id} expired on {e.expires.isoformat()} and is not applied after that: renew it or delete it."
+                )
+        return found
+
     # -- closing ------------------------------------------------------------------------------
-
-    def label(self, case_id: str, attack_: bool, note: str = "") -> Case | None:
-        """Keep what an analyst found; feeds `miss_bound`. None where there is no such case."""
-        case = self.state.case(case_id)
-        if case is not None:
-            with self.state.transaction() as db:
-                row = (case.id, case_type(case), int(attack_), case.probability, note)
-                db.execute("INSERT OR REPLACE INTO label VALUES(?,?,?,?,?)", row)
-                if self.miss_bound:
-                    db.execute("INSERT OR IGNORE INTO dirty SELECT DISTINCT day FROM signal")
-        return case
-
-    def _label_counts(self) -> dict[str, tuple[int, int]]:
-        rows = self.state.db.execute("SELECT type, sum(attack), count(*) FROM label GROUP BY type")
-        return {kind: (attacks, n) for kind, attacks, n in rows}
 
     def _close(self, case: Case, types: dict[str, tuple[int, int]]) -> Case:
         if self.miss_bound is None or case.verdict is not Verdict.LIKELY_BENIGN:
             return case
-        misses, n = types.get(case_type(case), (0, 0))
+        misses, n = types.get(closing.case_type(case), (0, 0))
         bound = closing.upper_bound(misses, n)
         if bound >= self.miss_bound:
             return case
@@ -167,8 +167,8 @@ class Triage:
 
     # -- result -------------------------------------------------------------------------------
 
-    def queue(self, *, reject_file: str = "", notes: Iterable[str] = ()) -> Queue:
-        """The cases of all days, strongest first."""
+    def queue(self, *, reject_file: str = "", notes: Iterable[str] = (), day: str | None = None) -> Queue:
+        """The cases of all days, or of one (YYYY-MM-DD), strongest first."""
         cases = sorted(
             self.state.cases(), key=lambda c: (_ORDER[c.verdict], -c.probability, -c.severity, c.first, c.id)
         )
@@ -178,20 +178,15 @@ class Triage:
             tally[0] += 1
             tally[1] += case.verdict is Verdict.ESCALATE
         counts: Counts = self.state.counts()
+        cases = [c for c in cases if day in (None, c.day)]
         return Queue(
             cases=tuple(cases), counts=counts, days=tuple((d, *days[d]) for d in sorted(days)),
             rejects=tuple(self.state.rejects(SHOWN_REJECTS)), reject_file=reject_file if counts.rejected else "",
-            model=f"{self.model.name} {self.model.sha256[:12]}", notes=tuple(notes),
+            model=f"{self.model.name} {self.model.sha256[:12]}", notes=(*self.notes(), *notes),
         )  # fmt: skip
 
 
 _ORDER = {Verdict.ESCALATE: 0, Verdict.INVESTIGATE: 1, Verdict.UNDECIDED: 2, Verdict.LIKELY_BENIGN: 3}
-
-
-def case_type(case: Case) -> str:
-    """What cases have to share to count as the same kind: product and rule of their strongest evidence."""
-    best = case.evidence[0]
-    return f"{best.product}|{best.rule_uid}"
 
 
 def _with(case: Case, **changes: object) -> Case:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from vedette.errors import OutputError, StateError
+from vedette.errors import InputError, OutputError, StateError
+from vedette.skills.triage.closing import case_type
 from vedette.skills.triage.signals import DAY_MS, SLOTS_A_DAY, Folder, Key, Signal
 from vedette.types import Alert, Case, Chunk, Context, Counts, Position, Rejected
 
@@ -31,6 +32,7 @@ CREATE TABLE signal(
     techniques TEXT NOT NULL, tactics TEXT NOT NULL, sample BLOB, UNIQUE(day, key));
 CREATE TABLE context(flow TEXT, ref TEXT, time INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(flow, ref)) WITHOUT ROWID;
 CREATE TABLE rejected(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE note(text TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE baseline(day INTEGER, product TEXT, rule_uid TEXT, device TEXT, slots INTEGER NOT NULL, alerts INTEGER NOT NULL,
     PRIMARY KEY(day, product, rule_uid, device)) WITHOUT ROWID;
 CREATE TABLE rule_baseline(day INTEGER, product TEXT, rule_uid TEXT, slots INTEGER NOT NULL,
@@ -160,7 +162,9 @@ class State:
             known.add(mark)
         return copies, [mark for mark, copy in zip(marks, copies, strict=True) if not copy]
 
-    def commit(self, chunk: Chunk, signals: dict[Key, Signal], fresh: list[tuple[int, bytes]]) -> None:
+    def commit(
+        self, chunk: Chunk, signals: dict[Key, Signal], fresh: list[tuple[int, bytes]], notes: Iterable[str] = ()
+    ) -> None:
         """One chunk, whole or not at all. An input that could not be opened is kept once, however often it is tried."""
         if not chunk.end.stream:
             chunk.rejected = [r for r in chunk.rejected if not self._knows(r)]
@@ -172,6 +176,7 @@ class State:
                 [(c.flow, c.ref, c.time, _pack(c)) for c in chunk.contexts if c.flow],
             )
             db.executemany("INSERT INTO rejected(data) VALUES(?)", [(_pack(r),) for r in chunk.rejected])
+            db.executemany("INSERT OR IGNORE INTO note VALUES(?)", [(n,) for n in notes])
             days = {s.day for s in signals.values()}
             db.executemany("INSERT OR IGNORE INTO dirty VALUES(?)", [(d,) for d in days])
             self._count(
@@ -231,6 +236,9 @@ class State:
         rows = self.db.execute("SELECT data FROM rejected ORDER BY id LIMIT ?", (-1 if limit is None else limit,))
         return (_rejected(r[0]) for r in rows)
 
+    def notes(self) -> list[str]:
+        return [text for (text,) in self.db.execute("SELECT text FROM note ORDER BY text")]
+
     # -- baseline and cases -------------------------------------------------------------------
 
     def measure(self, day: int) -> None:
@@ -261,6 +269,26 @@ class State:
     def case(self, case_id: str) -> Case | None:
         row = self.db.execute("SELECT data FROM cases WHERE id=?", (case_id,)).fetchone()
         return _case(row[0]) if row else None
+
+    # -- labels -------------------------------------------------------------------------------
+
+    def label(self, case_id: str, is_attack: bool, note: str = "") -> Case:
+        """Keep what an analyst found. All days are built again, since it may change what is closed."""
+        case = self.case(case_id)
+        if case is None:
+            raise InputError(
+                f"unknown case '{case_id}'", where=str(self.path), remedy="copy the id from the queue or cases.jsonl"
+            )
+        with self.transaction() as db:
+            row = (case.id, case_type(case), int(is_attack), case.probability, note)
+            db.execute("INSERT OR REPLACE INTO label VALUES(?,?,?,?,?)", row)
+            db.execute("INSERT OR IGNORE INTO dirty SELECT DISTINCT day FROM signal")
+        return case
+
+    def label_counts(self) -> dict[str, tuple[int, int]]:
+        """For each case type (attacks, all) among the labelled cases."""
+        rows = self.db.execute("SELECT type, sum(attack), count(*) FROM label GROUP BY type")
+        return {kind: (attacks, n) for kind, attacks, n in rows}
 
     def soil(self, setting: str) -> None:
         """Mark all days for building again when `setting` (a hash of model and owner's files) changed."""

@@ -1,0 +1,191 @@
+"""`vedette triage`: raw alerts in, a short, ranked queue of cases out."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vedette.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from vedette.connect.read import Reader
+    from vedette.skills.triage.skill import Triage
+    from vedette.types import Queue
+
+STATE, REJECTS = "state.db", "rejected.jsonl"
+FORMATS = ("table", "jsonl", "markdown", "csv")
+
+
+def triage(
+    inputs: Annotated[
+        list[str], typer.Argument(help="Files (plain, .gz, .zst, .zip), folders, or - for standard input.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for state, cases and reports; the memory of one site.")] = Path(
+        "vedette-out"
+    ),
+    source: Annotated[str, typer.Option(help="Format of the input; found by content unless given.")] = "auto",
+    field_map: Annotated[
+        Path | None, typer.Option("--map", help="TOML field map for a CSV or JSONL of your own.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Zone of times that do not say theirs, as Europe/Vienna; else UTC.")
+    ] = None,
+    assets: Annotated[
+        Path | None, typer.Option(help="TOML of your devices: names, addresses, criticality, role.")
+    ] = None,
+    exceptions: Annotated[
+        Path | None, typer.Option(help="TOML of what you expect: known scanners, windows, each with reason and expiry.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder of another triage model than the shipped one.")] = None,
+    miss_bound: Annotated[
+        float | None,
+        typer.Option(
+            help="Close likely benign cases whose labelled history keeps misses under this share, as 0.01. Default: nothing is closed."
+        ),
+    ] = None,
+    day: Annotated[str | None, typer.Option(help="Show one day only, as 2026-03-10.")] = None,
+    top: Annotated[int, typer.Option(min=0, help="How many cases are listed; 0 lists all.")] = 20,
+    explain: Annotated[int, typer.Option(min=0, help="How many of them are explained on the terminal.")] = 3,
+    view: Annotated[str, typer.Option("--format", help="What is printed: table, jsonl, markdown or csv.")] = "table",
+    width: Annotated[
+        int | None, typer.Option(min=60, help="Columns of the table; those of the terminal unless given.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with files that grow, through rotation, until Ctrl-C.")
+    ] = False,
+    every: Annotated[float, typer.Option(min=0.5, help="With --follow: seconds between two looks at the queue.")] = 5.0,
+) -> None:
+    """Turn raw alerts into a ranked queue of cases with reasons that can be checked.
+
+    Formats are found by content: Wazuh alerts.json, Suricata eve.json, Elastic/OpenSearch ECS, OCSF findings,
+    Splunk notables, and any CSV or JSONL through --map. Advice only: nothing is closed unless --miss-bound is set.
+
+    Running again over the same input changes nothing; a run that was killed goes on where it stopped.
+    """
+    if view not in FORMATS:
+        raise ConfigError(f"unknown format '{view}'", remedy="use one of " + ", ".join(FORMATS))
+    if miss_bound is not None and not 0 < miss_bound < 0.5:
+        raise ConfigError(f"miss bound {miss_bound} is not a share between 0 and 0.5", remedy="use a value as 0.01")
+    skill = _open(out, assets, exceptions, model, miss_bound)
+    from vedette.connect.read import read
+
+    desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
+    with _stoppable() as stopped:
+        reader = read(
+            inputs, source=source, field_map=field_map, timezone=timezone, resume=skill.state.position, follow=follow,
+            stop=lambda: stopped() or (follow and desk.look()),
+        )  # fmt: skip
+        _take_in(skill, reader, inputs)
+    desk.finish()
+    skill.state.close()
+
+
+def _open(
+    out: Path, assets: Path | None, exceptions: Path | None, model: Path | None, miss_bound: float | None
+) -> Triage:
+    from vedette.skills.triage import model as weights
+    from vedette.skills.triage.owner import Owner
+    from vedette.skills.triage.skill import Triage
+    from vedette.skills.triage.state import State
+
+    owner = Owner.load(assets, exceptions)
+    loaded = weights.load(model) if model else weights.load()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot make the folder: {error.strerror}", where=str(out), remedy="choose another --out"
+        ) from error
+    return Triage(State(out / STATE), loaded, owner, miss_bound=miss_bound)
+
+
+class _Desk:
+    """Builds cases when it is time, writes the files of the out folder, and shows the queue."""
+
+    def __init__(self, skill: Triage, out: Path, show: object, day: str | None, every: float) -> None:
+        self.skill, self.out, self.show, self.day, self.every = skill, out, show, day, every
+        self.last = time.monotonic()
+
+    def look(self) -> bool:
+        """While following: show the queue anew when there is something new. Never asks to stop."""
+        if time.monotonic() - self.last >= self.every and self.skill.state.dirty_days():
+            self.finish()
+            self.last = time.monotonic()
+        return False
+
+    def finish(self) -> None:
+        from vedette.connect.sinks import FILES, rejects, write
+
+        self.skill.build()
+        rejected = self.out / REJECTS
+        if rejects.write(self.skill.state.rejects(), rejected) == 0:
+            rejected.unlink()
+        queue = self.skill.queue(reject_file=str(rejected))
+        for name, file in FILES.items():
+            write(name, queue, self.out / file)
+        self.show(self.skill.queue(reject_file=str(rejected), day=self.day) if self.day else queue)  # type: ignore[operator]
+        print(f"Report: {(self.out / FILES['html']).resolve()}", file=sys.stderr)
+
+
+def _show(queue: Queue, view: str, width: int | None, top: int, explain: int) -> None:
+    from vedette.connect.sinks import VIEWS, table
+
+    if view != "table":
+        sys.stdout.write(VIEWS.load(view)(queue))
+        return
+    tty = sys.stdout.isatty()
+    columns = width or (shutil.get_terminal_size((100, 24)).columns if tty else 100)
+    sys.stdout.write(table.render(queue, width=columns, color=tty, top=explain, rows=top))
+    sys.stdout.flush()
+
+
+def _take_in(skill: Triage, reader: Reader, inputs: list[str]) -> None:
+    """Read to the end, with a progress bar on a terminal once it takes longer than a second."""
+    taken = skill.ingest(reader, reader.notes)
+    if not sys.stderr.isatty():
+        for _ in taken:
+            pass
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("reading {task.fields[name]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("alerts"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, name="")
+        for chunk in taken:
+            bar.update(task, advance=len(chunk.alerts), name=Path(chunk.name).name[:40])
+
+
+@contextmanager
+def _stoppable() -> Iterator[object]:
+    """A question that turns true at Ctrl-C or SIGTERM, so that what was read is kept and shown."""
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,45 @@
+"""Train the triage model on all labelled scenarios and write it with manifest and card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import numpy as np
+import scipy
+
+from vedette import manifest
+from vedette.errors import InputError
+from vedette.skills.triage.model import Model
+from vedette.train.labelled import scenario_files, site
+from vedette.train.triage import fit_model, is_attack
+
+NAME = "triage-v1"
+
+
+def release(archive: Path, out: Path) -> Model:
+    """Write `model.json` and, last, `manifest.json` into `out`. The same archive gives the same model."""
+    out.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory() as folder:
+        files = scenario_files(archive, Path(folder))
+        if len(files) < 3:
+            raise InputError(
+                f"{len(files)} labelled scenarios",
+                where=str(archive),
+                remedy="at least three are needed to hold one out",
+            )
+        sites = [site(path) for path in files]
+        inputs = {path.name: path for path in files}
+        model = fit_model(sites, NAME)
+        manifest.atomic_write(out / "model.json", msgspec.json.format(msgspec.json.encode(model), indent=1) + b"\n")
+        days = [day for s in sites for day in s.days]
+        counts = {
+            "scenarios": len(sites), "days": len(days), "signals": sum(len(d.signals) for d in days),
+            "attack_signals": sum(is_attack(labels) for d in days for labels in d.labels),
+        }  # fmt: skip
+        manifest.write(
+            out / "manifest.json", inputs=inputs, outputs=["model.json"], counts=counts,
+            versions={"numpy": np.__version__, "scipy": scipy.__version__},
+        )  # fmt: skip
+    return model
