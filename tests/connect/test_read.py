@@ -449,6 +449,19 @@ def test_wrapped_documents_line_by_line(ndjson: Callable[..., Path]) -> None:
     assert len(Got([ndjson(KIBANA, {"_source": WAZUH}, SPLUNK)]).alerts) == 3
 
 
+def test_a_name_that_is_too_long_is_rejected(ndjson: Callable[..., Path]) -> None:
+    long = WAZUH | {"rule": WAZUH["rule"] | {"description": "x" * 501}}
+    fits = WAZUH | {"rule": WAZUH["rule"] | {"description": "x" * 500}}
+    got = Got([ndjson(long, fits)])
+    assert (len(got.alerts), got.reasons) == (1, ["a rule name or id of 501 characters"])
+
+
+def test_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = Path(f"{tmp_path}/a\udce9.json")
+    path.write_bytes(content([WAZUH]))
+    assert Got([path]).alerts[0].ref.encode().endswith(b"a\\xe9.json:1")
+
+
 def test_stop_ends_the_reading(ndjson: Callable[..., Path]) -> None:
     chunks = list(read([str(ndjson(*many(10)))], chunk_records=2, stop=lambda: True))
     assert len(chunks) == 1

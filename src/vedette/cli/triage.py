@@ -130,9 +130,9 @@ class _Desk:
         if rejects.write(self.skill.state.rejects(), rejected) == 0:
             rejected.unlink()
         queue = self.skill.queue(reject_file=str(rejected))
+        self.show(self.skill.queue(reject_file=str(rejected), day=self.day) if self.day else queue)  # type: ignore[operator]
         for name, file in FILES.items():
             write(name, queue, self.out / file)
-        self.show(self.skill.queue(reject_file=str(rejected), day=self.day) if self.day else queue)  # type: ignore[operator]
         print(f"Report: {(self.out / FILES['html']).resolve()}", file=sys.stderr)
 
 

@@ -31,7 +31,7 @@ class Clock:
     def __init__(self, timezone: str | None = None) -> None:
         self.zone = zone_named(timezone)
         self.zoneless = 0
-        self._last: tuple[str, int] = ("", 0)
+        self._last: tuple[str | None, int] = (None, 0)
 
     def parse(self, value: object) -> int:
         """Milliseconds UTC of an ISO 8601 string or of a number since 1970.
@@ -58,6 +58,8 @@ class Clock:
             raise RecordError(f"time '{value!s:.60}' does not fit '{pattern}'", remedy="correct the map") from exc
 
     def _text(self, value: str) -> int:
+        if value[4:5] != "-" and "T" not in value:
+            return self._loose(value.strip())  # digits alone are a number, although ISO 8601 has such dates
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:

@@ -34,7 +34,7 @@ class Stream:
     def __init__(
         self, name: str, pull: Pull, *, file: BinaryIO | None = None, path: Path | None = None, live: bool = False
     ) -> None:
-        self.name, self.file, self.path, self.live = name, file, path, live
+        self.name, self.file, self.path, self.live = printable(name), file, path, live
         self._pull = pull
         self._ahead = b""
         self._fresh = True
@@ -124,6 +124,11 @@ class Stream:
             raise InputError(f"damaged UTF-16: {exc.reason}", remedy="save the file as UTF-8") from exc
 
 
+def printable(name: str) -> str:
+    """A file name that is not valid UTF-8, as text that can be written anywhere."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 Opened = Stream | InputError
 
 
@@ -142,12 +147,12 @@ def _guard(name: str, opener: Callable[[], Iterator[Opened]]) -> Iterator[Opened
     try:
         yield from opener()
     except InputError as exc:
-        yield InputError(exc.what, where=exc.where or name, remedy=exc.remedy)
+        yield InputError(exc.what, where=printable(exc.where or name), remedy=exc.remedy)
     except OSError as exc:
         what = f"cannot be read: {exc.strerror or exc}"
-        yield InputError(what, where=name, remedy="check the path and its permissions")
+        yield InputError(what, where=printable(name), remedy="check the path and its permissions")
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as exc:
-        yield InputError(f"damaged zip archive: {exc}", where=name, remedy="fetch the archive again")
+        yield InputError(f"damaged zip archive: {exc}", where=printable(name), remedy="fetch the archive again")
 
 
 def _open_stdin() -> Iterator[Opened]:

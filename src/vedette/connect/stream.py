@@ -15,6 +15,7 @@ from vedette.connect.frame import Frame, Lines
 from vedette.connect.open import Stream
 from vedette.connect.shape import Layout, Shape, shape_of, stream_key
 from vedette.connect.sources import ORDER, SOURCES, Source
+from vedette.connect.sources.fields import checked
 from vedette.connect.sources.mapped import Mapped, RowParser
 from vedette.connect.table import Table
 from vedette.errors import InputError, RecordError
@@ -212,7 +213,8 @@ class StreamReader:
         try:
             for source in self._sources:
                 if source.recognise(record):
-                    return source.parse(record, self._ref(number))
+                    parsed = source.parse(record, self._ref(number))
+                    return checked(parsed) if isinstance(parsed, Alert) else parsed
             known = ", ".join(source.name for source in self._sources)
             raise RecordError("unknown record shape", remedy=f"known: {known}; describe others with --map")
         except RecordError as exc:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from vedette.connect.clock import Clock
+from vedette.errors import RecordError
 from vedette.types import Alert, Context, Kind, Observable, Role, Severity, TextKind, UntrustedText
 
 Record = Mapping[str, Any]
@@ -51,6 +52,16 @@ def texts_of(value: object) -> list[str]:
     if isinstance(value, list):
         return [text for item in value if not isinstance(item, list) and (text := text_of(item))]
     return [text] if (text := text_of(value)) else []
+
+
+def checked(alert: Alert) -> Alert:
+    """Raises RecordError where a name or id is too long to be one."""
+    longest = max(len(alert.rule_name), len(alert.rule_uid), len(alert.product), len(alert.uid), len(alert.flow))
+    if longest > _MAX_VALUE:
+        raise RecordError(
+            f"a rule name or id of {longest:,} characters", remedy=f"no more than {_MAX_VALUE} can be used; shorten it"
+        )
+    return alert
 
 
 def mapping(value: object) -> Record:
@@ -152,7 +163,7 @@ def technique_ids(value: object) -> tuple[str, ...]:
 
 def tactic_names(values: Iterable[str]) -> tuple[str, ...]:
     """ "Credential Access" or "Credential_Access" to ATT&CK's short name "credential-access"."""
-    return tuple(dict.fromkeys(_short(value) for value in values if value and not value.upper().startswith("TA0")))
+    return tuple(dict.fromkeys(_short(value[:80]) for value in values if value and not value.upper().startswith("TA0")))
 
 
 @lru_cache(maxsize=1_024)

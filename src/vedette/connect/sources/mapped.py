@@ -22,6 +22,8 @@ from vedette.errors import RecordError
 from vedette.types import Alert, Observable, Severity, UntrustedText
 
 _MAX_CACHE = 100_000  # distinct combinations of rule and observables that are remembered
+_MAX_KEY = 2_000  # characters; a longer combination is worked out anew each time
+_MAX_NAME = 500  # characters of a rule name or id
 
 Row = Sequence[str]
 RowParser = Callable[[Row, str], Alert]
@@ -129,7 +131,8 @@ class Mapped:
             parts = self._build(key)
             if len(self._cache) >= _MAX_CACHE:
                 self._cache.clear()
-            self._cache[key] = parts
+            if sum(map(len, key)) <= _MAX_KEY:
+                self._cache[key] = parts
         return parts
 
     def _build(self, key: tuple[str, ...]) -> _Parts:
@@ -140,6 +143,8 @@ class Mapped:
         found = (observable(item.role, item.kind, key[place[item.field]]) for item in settings.observable)
         techniques = (one for matches, ids in self._techniques if matches(product, rule_name) for one in ids)
         uid = key[place[settings.rule.uid]].strip() if settings.rule.uid else ""
+        if max(len(rule_name), len(uid), len(product)) > _MAX_NAME:
+            raise RecordError(f"a rule name or id is longer than {_MAX_NAME} characters", remedy="shorten it")
         return _Parts(
             product=product,
             rule_uid=rule_name if settings.rule.uid in ("", settings.rule.name) else uid or rule_name,

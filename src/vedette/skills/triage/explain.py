@@ -118,10 +118,11 @@ def _hosts(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, list
 def _aftermath(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, list[Weighed]]:
     if group.follows is None:
         return "It begins soon after other strong activity.", ranked[:1]
-    minutes = max(0, group.first - group.follows.last) // 60_000
-    hosts = sorted({w.host for w in group.follows.members})
+    minutes = (group.first - group.followed_end) // 60_000
+    hosts = list(dict.fromkeys(w.host for w in sorted(group.follows.members, key=lambda w: -w.points)))
     where = ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
-    return f"It begins {minutes} min after strong activity on {where} ended or while it went on.", ranked[:1]
+    when = f"{minutes} min after strong activity on {where}" if minutes > 0 else f"during strong activity on {where}"
+    return f"It begins {when}; an attack often goes on elsewhere.", ranked[:1]
 
 
 def _asset(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, list[Weighed]]:

@@ -44,6 +44,7 @@ class Group:
     routine: bool = False  # what a device does all the time, gathered
     after: float = 0.0  # how strongly it follows other activity on the site
     follows: Group | None = None
+    followed_end: int = 0  # when the activity that it follows paused
 
     @property
     def first(self) -> int:
@@ -102,6 +103,12 @@ def host_names(signals: list[Signal], owner: Owner) -> dict[str, str]:
                 if e.startswith("ip:"):
                     claims[e[3:]].add(device)
     names = {address: next(iter(devices)) for address, devices in claims.items() if len(devices) == 1}
+    known = {s.device for s in signals}
+    for entity in {e for entities in {s.entities for s in signals} for e in entities if e.startswith("host:")}:
+        full = entity[5:]
+        short = full.split(".", 1)[0]
+        if short != full and short in known:
+            names[full] = short
     for asset in owner.assets.asset:
         for name in (*asset.hostnames, *asset.addresses):
             names[name] = asset.name
@@ -161,21 +168,44 @@ def case_values(group: Group, owner: Owner, *, masked: bool = False) -> tuple[fl
 AFTERMATH_MS = 7_200_000  # how long activity casts a shadow on what begins later
 FADE_MS = 3_600_000
 AFTERMATH_CAP = 6.0
+STRONG = -3.0  # points from which a signal casts it
 
 
 def aftermath(groups: list[Group]) -> None:
     """Set `after` and `follows`: an attack goes on, so what begins within two hours of something strong counts more.
 
-    Where much is strong at once it says less, so it is divided by a third of how many there are.
+    Where much is strong at once it says less, so it is divided by a third of how many groups there are.
     """
-    strong = sorted(((g.first, g.last, g.top, g) for g in groups if not g.routine and g.top > -3), key=lambda x: x[:3])
-    for group in groups:
+    strong = sorted(
+        (
+            (begin, end, top, i)
+            for i, g in enumerate(groups)
+            if not g.routine
+            for begin, end, top in _strong_stretches(g)
+        )
+    )
+    for i, group in enumerate(groups):
         begin = group.first
-        near = [
-            (min(softplus(top), AFTERMATH_CAP) * math.exp(-max(0, begin - last) / FADE_MS) / 3, other)
-            for first, last, top, other in strong
-            if other is not group and first < begin and begin - last <= AFTERMATH_MS
-        ]
+        near: dict[int, tuple[float, int]] = {}
+        for first, last, top, other in strong:
+            if first >= begin:
+                break
+            if other != i and begin - last <= AFTERMATH_MS:
+                value = min(softplus(top), AFTERMATH_CAP) * math.exp(-max(0, begin - last) / FADE_MS) / 3
+                near[other] = max(near.get(other, (0.0, 0)), (value, last))
         if near:
-            value, other = max(near, key=lambda x: x[0])
-            group.after, group.follows = value * min(1.0, 3 / len(near)), other
+            best = max(near, key=lambda other: (near[other], -other))
+            group.after = near[best][0] * min(1.0, 3 / len(near))
+            group.follows, group.followed_end = groups[best], near[best][1]
+
+
+def _strong_stretches(group: Group) -> list[tuple[int, int, float]]:
+    """(begin, end, highest points) of the times when the group's signals were strong, apart by more than a quarter of an hour."""
+    out: list[tuple[int, int, float]] = []
+    for w in sorted((w for w in group.members if w.points > STRONG), key=lambda w: w.signal.first):
+        s = w.signal
+        if out and s.first - out[-1][1] <= FADE_MS / 4:
+            out[-1] = (out[-1][0], max(out[-1][1], s.last), max(out[-1][2], w.points))
+        else:
+            out.append((s.first, s.last, w.points))
+    return out

@@ -18,12 +18,12 @@ BURST_MS = 900_000  # same device
 WAVE_MS = 300_000  # the same rare rule on another device
 THREAD_MS = 6 * 3_600_000  # a specific observable
 WAVE_RARITY = 4.0  # site rarity from which a rule joins devices
+FEW_DEVICES, RUSH_MS = 3, 3_600_000
 HUB_DEVICES = 8  # an entity that ordinary traffic shows with more devices than this is a hub
 BUILT_IN = frozenset(
     "user:" + name
     for name in (
-        "root", "system", "nt authority\\system", "local service", "network service", "nt authority\\local service",
-        "nt authority\\network service", "administrator", "anonymous logon", "www-data", "nobody", "-", "guest",
+        "root", "system", "local service", "network service", "administrator", "anonymous logon", "www-data", "nobody", "-", "guest",
     )
 )  # fmt: skip
 THREAD_POINTS = -4.0  # points from which a signal may be joined over hours
@@ -60,9 +60,8 @@ def _opens(w: Weighed, model: Model) -> bool:
     return max(w.points, w.masked) >= model.interesting and (w.rarity >= model.rare or w.signal.severity >= 4)
 
 
-def hubs(weighed: list[Weighed], owner: Owner) -> set[str]:
+def hubs(weighed: list[Weighed], owner: Owner, names: dict[str, str]) -> set[str]:
     """Entities that the owner calls hubs, or that ordinary traffic shows with many devices."""
-    names = host_names([w.signal for w in weighed], owner)
     devices: dict[str, set[str]] = defaultdict(set)
     for w in weighed:
         for e in w.signal.entities:
@@ -70,29 +69,36 @@ def hubs(weighed: list[Weighed], owner: Owner) -> set[str]:
     return {e for e, seen in devices.items() if len(seen) > HUB_DEVICES or owner.is_hub(e.split(":", 1)[1])}
 
 
+def _common(weighed: list[Weighed], names: dict[str, str]) -> set[str]:
+    """Users, files and outside addresses that more than a few devices share, unless all within an hour: tools, not threads."""
+    seen: dict[str, tuple[set[str], list[int]]] = {}
+    for w in weighed:
+        for e in w.signal.entities:
+            node = _node(e, names)
+            if not node.startswith("host:"):
+                devices, span = seen.setdefault(node, (set(), [w.signal.first, w.signal.last]))
+                devices.add(w.host)
+                span[0], span[1] = min(span[0], w.signal.first), max(span[1], w.signal.last)
+    return {n for n, (devices, (a, b)) in seen.items() if len(devices) > FEW_DEVICES and b - a > RUSH_MS}
+
+
 def _node(entity: str, names: dict[str, str]) -> str:
     """The same node for a device's name and its addresses, in whatever role."""
     kind, value = entity.split(":", 1)
     if kind in ("host", "ip", "src"):
         return "host:" + names[value] if value in names else ("host:" + value if kind == "host" else "ip:" + value)
+    if kind == "user":  # DOMAIN\\name and name@domain are the same person
+        return "user:" + value.rsplit("\\", 1)[-1].split("@", 1)[0].lower()
     return entity
 
 
 def _link(rest: list[Weighed], seeds: list[Weighed], owner: Owner) -> None:
     """Give each seed the entities that may join it over hours."""
-    ordinary = [w for w in rest if w.points < THREAD_POINTS]
-    shared = hubs(ordinary, owner)
     names = host_names([w.signal for w in rest], owner)
+    shared = hubs([w for w in rest if w.points < THREAD_POINTS], owner, names) | _common(rest, names) | BUILT_IN
     for w in seeds:
-        own = "host:" + w.host
-        nodes = {_node(e, names) for e in w.signal.entities} | {own}
-        w.links = tuple(
-            sorted(
-                n
-                for n in nodes
-                if n not in shared and n.lower() not in BUILT_IN and not owner.is_hub(n.split(":", 1)[1])
-            )
-        )
+        nodes = {_node(e, names) for e in w.signal.entities} | {"host:" + w.host}
+        w.links = tuple(sorted(n for n in nodes if n not in shared and not owner.is_hub(n.split(":", 1)[1])))
 
 
 class _Union:
@@ -114,14 +120,15 @@ def _join(day: int, seeds: list[Weighed]) -> list[Group]:
     """Sweep in time: a seed joins the latest one with which it shares a key within that key's reach."""
     seeds = sorted(seeds, key=_order)
     union = _Union(len(seeds))
-    latest: dict[str, tuple[int, int]] = {}  # key -> (seed, end of the stretch)
+    latest: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)  # key -> device -> (seed, end of the stretch)
     for i, w in enumerate(seeds):
         wanted, given = _keys(w)
         for key, reach in wanted:
-            if key in latest and w.signal.first - latest[key][1] <= reach:
-                union.join(i, latest[key][0])
+            for host, (j, end) in latest[key].items():
+                if w.signal.first - end <= reach and not (host == w.host and key.startswith("peer user:")):
+                    union.join(i, j)  # a user on one device is no thread: everybody is, all day
         for key in given:
-            latest[key] = (i, max(w.signal.last, latest[key][1] if key in latest else 0))
+            latest[key][w.host] = (i, max(w.signal.last, latest[key].get(w.host, (0, 0))[1]))
     groups: dict[int, Group] = {}
     for i, w in enumerate(seeds):
         groups.setdefault(union.find(i), Group(day)).members.append(w)

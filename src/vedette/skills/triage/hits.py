@@ -35,9 +35,16 @@ _COMPILED = tuple(
 )
 
 
+_ANY = re.compile(
+    "|".join(f"(?:{p})" for name, _, p in PATTERNS if name != "tunnelled_name"), re.IGNORECASE | re.DOTALL
+)
+
+
 @lru_cache(maxsize=8192)
 def _hits(kind: TextKind, value: str) -> int:
     bits = 0
+    if kind is not TextKind.DNS_NAME and not _ANY.search(value):
+        return 0
     for i, (pattern, only) in enumerate(_COMPILED):
         if (only is None or only is kind) and pattern.search(value):
             bits |= 1 << i

@@ -7,7 +7,7 @@ alert was repeated. Folding is exact (counts, first, last) and does not depend o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import msgspec
 
@@ -50,12 +50,22 @@ class Signal(msgspec.Struct, gc=False):
         return self.slot // SLOTS_A_DAY
 
 
-def is_private(address: str) -> bool:
-    """Whether an address belongs to the inside. Text that is no address does not."""
+INSIDE = tuple(
+    ip_network(cidr)
+    for cidr in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "fc00::/7", "fe80::/10", "::1/128",
+    )
+)  # fmt: skip
+
+
+def is_inside(address: str) -> bool:
+    """Whether an address is of a range that is used inside networks. Text that is no address is not."""
     try:
-        return ip_address(address).is_private
+        parsed = ip_address(address)
     except ValueError:
         return False
+    return any(parsed in network for network in INSIDE)
 
 
 def device_of(observables: tuple[Observable, ...]) -> str:
@@ -64,7 +74,7 @@ def device_of(observables: tuple[Observable, ...]) -> str:
     best, best_score = "", -1
     for o in observables:
         score = _DEVICE_ORDER.get((o.role, o.kind), -1)
-        if o.kind is Kind.IP and score >= 0 and is_private(o.value):
+        if o.kind is Kind.IP and score >= 0 and is_inside(o.value):
             score += 10
         if o.role is Role.HOST and o.kind is Kind.HOSTNAME:
             score = 100
