@@ -119,7 +119,7 @@ def fit_signals(sites: Sequence[Site]) -> tuple[float, dict[str, float]]:
 
 def phase(labels: Mapping[str, int]) -> str:
     """The most frequent label that is not benign."""
-    return min((l for l in labels if l != "-"), key=lambda l: (-labels[l], l))
+    return min((name for name in labels if name != "-"), key=lambda name: (-labels[name], name))
 
 
 def groups_of(day: Day, model: Model) -> list[Group]:
@@ -157,9 +157,11 @@ def fit_cases(sites: Sequence[Site]) -> tuple[float, dict[str, float], list[tupl
                 target.append(float(is_right(evidence_labels(day, group))))
     b = fit(values, target, [1.0] * len(values), [PRIOR_CASE.get(t, 0.0) for t in CASE_TERMS], CASE_STRENGTH)
     scores = 1 / (1 + np.exp(-(np.column_stack([np.ones(len(values)), values]) @ b)))
-    return float(b[0]), dict(zip(CASE_TERMS, (round(float(v), 4) for v in b[1:]), strict=True)), [
-        (float(p), bool(t)) for p, t in zip(scores, target, strict=True)
-    ]  # fmt: skip
+    return (
+        float(b[0]),
+        dict(zip(CASE_TERMS, (round(float(v), 4) for v in b[1:]), strict=True)),
+        [(float(p), bool(t)) for p, t in zip(scores, target, strict=True)],
+    )
 
 
 ESCALATE_PRECISION = 0.85  # wanted on the training sites' own held-out cases
@@ -171,9 +173,15 @@ def fit_model(sites: Sequence[Site], name: str) -> Model:
     bias, weights = fit_signals(sites)
     case_bias, case, held_out = fit_cases(sites)
     return Model(
-        name=name, signal_bias=round(bias, 4), signal=weights, case_bias=round(case_bias, 4), case=case,
-        history=history(sites), escalate=threshold(held_out), investigate=0.05,
-    )  # fmt: skip
+        name=name,
+        signal_bias=round(bias, 4),
+        signal=weights,
+        case_bias=round(case_bias, 4),
+        case=case,
+        history=history(sites),
+        escalate=threshold(held_out),
+        investigate=0.05,
+    )
 
 
 def threshold(held_out: Sequence[tuple[float, bool]]) -> float:

@@ -45,7 +45,10 @@ def load(db: sqlite3.Connection, day: int) -> Baseline:
     slots: dict[Place, int] = {}
     alerts: dict[Place, int] = {}
     before = set()
-    query = "SELECT product, rule_uid, device, sum(slots), sum(alerts), min(day) FROM baseline WHERE day<=? GROUP BY 1, 2, 3"
+    query = (
+        "SELECT product, rule_uid, device, sum(slots), sum(alerts), min(day) FROM baseline "
+        "WHERE day<=? GROUP BY 1, 2, 3"
+    )
     for product, rule, device, active, total, first in db.execute(query, (day,)):
         place = (product, rule, device)
         slots[place], alerts[place] = active, total

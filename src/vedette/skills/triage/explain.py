@@ -41,16 +41,26 @@ def reasons(
         if term in STRONGEST:
             by_rule = _best_by_rule(ranked)
             w = by_rule[min(STRONGEST.index(term), len(by_rule) - 1)]
-            found.append(Reason(
-                feature=term, text=f"{_standing(term)}: “{w.signal.rule_name}” on {w.host}: {_why(w, model, baseline)}.",
-                points=parts[term], share=parts[term] / total, refs=(refs[id(w)],),
-            ))  # fmt: skip
+            found.append(
+                Reason(
+                    feature=term,
+                    text=f"{_standing(term)}: “{w.signal.rule_name}” on {w.host}: {_why(w, model, baseline)}.",
+                    points=parts[term],
+                    share=parts[term] / total,
+                    refs=(refs[id(w)],),
+                )
+            )
         else:
             text, basis = _CASE_WORDS[term](group, ranked, owner)
-            found.append(Reason(
-                feature=term, text=text, points=parts[term], share=parts[term] / total,
-                refs=tuple(dict.fromkeys(refs[id(w)] for w in basis))[:4],
-            ))  # fmt: skip
+            found.append(
+                Reason(
+                    feature=term,
+                    text=text,
+                    points=parts[term],
+                    share=parts[term] / total,
+                    refs=tuple(dict.fromkeys(refs[id(w)] for w in basis))[:4],
+                )
+            )
     return tuple(sorted(found, key=lambda r: (-r.points, r.feature)))
 
 
@@ -167,18 +177,26 @@ VERDICT_WORDS = {
     Verdict.ESCALATE: "Escalate: the score says attack.",
     Verdict.INVESTIGATE: "Investigate: the score is high enough to look at it today.",
     Verdict.UNDECIDED: "Undecided: these rules are unknown to the labelled history, so a low score proves little.",
-    Verdict.LIKELY_BENIGN: "Likely benign: it looks like what this site does anyway, or like what labelled history knows as harmless.",
+    Verdict.LIKELY_BENIGN: "Likely benign: it looks like what this site does anyway, or like what labelled history "
+    "knows as harmless.",
 }
 
 
 def summary(what: str, group: Group, verdict: Verdict, severity: Severity, why: tuple[Reason, ...]) -> str:
     hosts = sorted({w.host for w in group.members})
     where = ", ".join(hosts[:4]) + (f" and {len(hosts) - 4} more" if len(hosts) > 4 else "")
-    return _prompt().render(
-        when=f"{clock(group.first)} to {clock(group.last)} UTC", what=what, where=where, verdict=VERDICT_WORDS[verdict],
-        why=why[0].text[0].lower() + why[0].text[1:].rstrip(".") if why else "nothing in it stands out",
-        severity=severity.name.lower(),
-    ).strip()  # fmt: skip
+    return (
+        _prompt()
+        .render(
+            when=f"{clock(group.first)} to {clock(group.last)} UTC",
+            what=what,
+            where=where,
+            verdict=VERDICT_WORDS[verdict],
+            why=why[0].text[0].lower() + why[0].text[1:].rstrip(".") if why else "nothing in it stands out",
+            severity=severity.name.lower(),
+        )
+        .strip()
+    )
 
 
 def clock(ms: int) -> str:

@@ -200,7 +200,7 @@ def aftermath(groups: list[Group]) -> None:
 
 
 def _strong_stretches(group: Group) -> list[tuple[int, int, float]]:
-    """(begin, end, highest points) of the times when the group's signals were strong, apart by more than a quarter of an hour."""
+    """(begin, end, highest points) of when the group's signals were strong, apart by more than a quarter of an hour."""
     out: list[tuple[int, int, float]] = []
     for w in sorted((w for w in group.members if w.points > STRONG), key=lambda w: w.signal.first):
         s = w.signal

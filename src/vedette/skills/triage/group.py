@@ -23,7 +23,8 @@ HUB_DEVICES = 8  # an entity that ordinary traffic shows with more devices than 
 BUILT_IN = frozenset(
     "user:" + name
     for name in (
-        "root", "system", "local service", "network service", "administrator", "anonymous logon", "www-data", "nobody", "-", "guest",
+        "root", "system", "local service", "network service", "administrator", "anonymous logon", "www-data",
+        "nobody", "-", "guest",
     )
 )  # fmt: skip
 THREAD_POINTS = -4.0  # points from which a signal may be joined over hours
@@ -70,7 +71,10 @@ def hubs(weighed: list[Weighed], owner: Owner, names: dict[str, str]) -> set[str
 
 
 def _common(weighed: list[Weighed], names: dict[str, str]) -> set[str]:
-    """Users, files and outside addresses that more than a few devices share, unless all within an hour: tools, not threads."""
+    """Users, files and outside addresses that more than a few devices share, unless all within an hour.
+
+    They are tools and services, not threads.
+    """
     seen: dict[str, tuple[set[str], list[int]]] = {}
     for w in weighed:
         for e in w.signal.entities:

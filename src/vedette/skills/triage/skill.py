@@ -71,7 +71,7 @@ class Triage:
         types = self.state.label_counts()
         return [self._close(_with(c, rank=i), types) for i, c in enumerate(drafts, 1)]
 
-    def _case(self, group: Group, baseline: Baseline, before: dict[tuple[str, Verdict], str]) -> Case:
+    def _case(self, group: Group, baseline: Baseline, before: dict[str, str]) -> Case:
         plain = self.model.probability(case_values(group, self.owner))
         masked = self.model.probability(case_values(group, self.owner, masked=True))
         shown = choose(group)
@@ -85,16 +85,30 @@ class Triage:
         what = explain.title(group, shown, tactics)
         hosts = tuple(dict.fromkeys([w.host for w in shown] + sorted({w.host for w in group.members})))
         return Case(
-            id=_case_id(group), day=_day_name(group.day), rank=0, verdict=verdict, probability=round(max(plain, masked), 4),
-            masked_probability=round(masked, 4), severity=severity, title=what,
-            summary=explain.summary(what, group, verdict, severity, why), hosts=hosts[:50],
-            observables=_observables(samples), first=group.first, last=group.last,
-            alerts=sum(w.signal.count for w in group.members), duplicates=sum(w.signal.duplicates for w in group.members),
-            tactics=tactics, techniques=_techniques(group), reasons=why,
-            evidence=tuple(self._evidence(group, w, samples[id(w)]) for w in shown), timeline=_timeline(group),
-            next_steps=explain.next_steps(verdict, tactics), excused=_excuses(group),
-            continues=next((before[h, Verdict.ESCALATE] for h in hosts if (h, Verdict.ESCALATE) in before and strong), ""),
-        )  # fmt: skip
+            id=_case_id(group),
+            day=_day_name(group.day),
+            rank=0,
+            verdict=verdict,
+            probability=round(max(plain, masked), 4),
+            masked_probability=round(masked, 4),
+            severity=severity,
+            title=what,
+            summary=explain.summary(what, group, verdict, severity, why),
+            hosts=hosts[:50],
+            observables=_observables(samples),
+            first=group.first,
+            last=group.last,
+            alerts=sum(w.signal.count for w in group.members),
+            duplicates=sum(w.signal.duplicates for w in group.members),
+            tactics=tactics,
+            techniques=_techniques(group),
+            reasons=why,
+            evidence=tuple(self._evidence(group, w, samples[id(w)]) for w in shown),
+            timeline=_timeline(group),
+            next_steps=explain.next_steps(verdict, tactics),
+            excused=_excuses(group),
+            continues=next((before[h] for h in hosts if h in before and strong), ""),
+        )
 
     def _verdict(self, group: Group, probability: float) -> Verdict:
         """Probability decides; the rest keeps a low one from sounding surer than it is."""
@@ -132,11 +146,23 @@ class Triage:
             _context_line(c.kind, c.facts, [t.value for t in c.texts]) for c in self.state.context(alert.flow)
         )
         return Evidence(
-            ref=alert.ref, time=alert.time, product=alert.product, rule_uid=alert.rule_uid, rule_name=alert.rule_name,
-            severity=alert.severity, host=w.host, observables=alert.observables, texts=alert.texts, techniques=alert.techniques,
-            tactic=w.tactic, count=sum(s.count for s in alike), first=min(s.first for s in alike), last=max(s.last for s in alike),
-            points=round(w.points, 3), context=context,
-        )  # fmt: skip
+            ref=alert.ref,
+            time=alert.time,
+            product=alert.product,
+            rule_uid=alert.rule_uid,
+            rule_name=alert.rule_name,
+            severity=alert.severity,
+            host=w.host,
+            observables=alert.observables,
+            texts=alert.texts,
+            techniques=alert.techniques,
+            tactic=w.tactic,
+            count=sum(s.count for s in alike),
+            first=min(s.first for s in alike),
+            last=max(s.last for s in alike),
+            points=round(w.points, 3),
+            context=context,
+        )
 
     def notes(self) -> list[str]:
         """What the analyst has to know about these cases."""
@@ -180,10 +206,14 @@ class Triage:
         counts: Counts = self.state.counts()
         cases = [c for c in cases if day in (None, c.day)]
         return Queue(
-            cases=tuple(cases), counts=counts, days=tuple((d, *days[d]) for d in sorted(days)),
-            rejects=tuple(self.state.rejects(SHOWN_REJECTS)), reject_file=reject_file if counts.rejected else "",
-            model=f"{self.model.name} {self.model.sha256[:12]}", notes=(*self.notes(), *notes),
-        )  # fmt: skip
+            cases=tuple(cases),
+            counts=counts,
+            days=tuple((d, days[d][0], days[d][1]) for d in sorted(days)),
+            rejects=tuple(self.state.rejects(SHOWN_REJECTS)),
+            reject_file=reject_file if counts.rejected else "",
+            model=f"{self.model.name} {self.model.sha256[:12]}",
+            notes=(*self.notes(), *notes),
+        )
 
 
 _ORDER = {Verdict.ESCALATE: 0, Verdict.INVESTIGATE: 1, Verdict.UNDECIDED: 2, Verdict.LIKELY_BENIGN: 3}
@@ -200,8 +230,18 @@ def _case_id(group: Group) -> str:
     s = first.signal
     kind = "routine" if group.routine else "case"
     excuse = first.excuse.id if first.excuse else ""
-    name = "\0".join((str(group.day), kind, excuse, str(s.first if not group.routine else 0), s.product if not group.routine else "",
-                      s.rule_uid if not group.routine else "", first.host, *(s.entities if not group.routine else ())))  # fmt: skip
+    name = "\0".join(
+        (
+            str(group.day),
+            kind,
+            excuse,
+            str(s.first if not group.routine else 0),
+            s.product if not group.routine else "",
+            s.rule_uid if not group.routine else "",
+            first.host,
+            *(s.entities if not group.routine else ()),
+        )
+    )
     return (
         f"{_day_name(group.day).replace('-', '')}-{blake2b(name.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
     )

@@ -31,7 +31,7 @@ CREATE TABLE signal(
     count INTEGER NOT NULL, duplicates INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, hits INTEGER NOT NULL,
     techniques TEXT NOT NULL, tactics TEXT NOT NULL, sample BLOB, UNIQUE(day, key));
 CREATE TABLE context(flow TEXT, ref TEXT, time INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(flow, ref)) WITHOUT ROWID;
-CREATE TABLE rejected(id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE rejected(id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, data BLOB NOT NULL);
 CREATE TABLE note(text TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE baseline(day INTEGER, product TEXT, rule_uid TEXT, device TEXT, slots INTEGER NOT NULL, alerts INTEGER NOT NULL,
     PRIMARY KEY(day, product, rule_uid, device)) WITHOUT ROWID;
@@ -165,32 +165,32 @@ class State:
     def commit(
         self, chunk: Chunk, signals: dict[Key, Signal], fresh: list[tuple[int, bytes]], notes: Iterable[str] = ()
     ) -> None:
-        """One chunk, whole or not at all. An input that could not be opened is kept once, however often it is tried."""
-        if not chunk.end.stream:
-            chunk.rejected = [r for r in chunk.rejected if not self._knows(r)]
+        """One chunk, whole or not at all. What was rejected before (an input that still cannot be read) is kept once."""
         with self.transaction() as db:
+            rejected = [_pack(r) for r in chunk.rejected]
+            before = db.total_changes
+            db.executemany(
+                "INSERT OR IGNORE INTO rejected(digest, data) VALUES(?,?)", [(_digest(r), r) for r in rejected]
+            )
+            refused = db.total_changes - before
             db.executemany("INSERT OR IGNORE INTO seen VALUES(?,?)", fresh)
             db.executemany(_UPSERT, [_row(key, signal) for key, signal in signals.items()])
             db.executemany(
                 "INSERT OR IGNORE INTO context VALUES(?,?,?,?)",
                 [(c.flow, c.ref, c.time, _pack(c)) for c in chunk.contexts if c.flow],
             )
-            db.executemany("INSERT INTO rejected(data) VALUES(?)", [(_pack(r),) for r in chunk.rejected])
             db.executemany("INSERT OR IGNORE INTO note VALUES(?)", [(n,) for n in notes])
             days = {s.day for s in signals.values()}
             db.executemany("INSERT OR IGNORE INTO dirty VALUES(?)", [(d,) for d in days])
             self._count(
-                read=len(chunk.alerts) + len(chunk.contexts) + len(chunk.rejected) + chunk.ignored, in_cases=len(fresh),
-                duplicates=len(chunk.alerts) - len(fresh), rejected=len(chunk.rejected), context=len(chunk.contexts),
+                read=len(chunk.alerts) + len(chunk.contexts) + refused + chunk.ignored, in_cases=len(fresh),
+                duplicates=len(chunk.alerts) - len(fresh), rejected=refused, context=len(chunk.contexts),
                 ignored=chunk.ignored,
             )  # fmt: skip
             db.execute(
                 "INSERT OR REPLACE INTO stream VALUES(?,?,?,?)",
                 (chunk.end.stream, chunk.name, chunk.end.offset, chunk.end.line),
             )
-
-    def _knows(self, rejected: Rejected) -> bool:
-        return self.db.execute("SELECT 1 FROM rejected WHERE data=?", (_pack(rejected),)).fetchone() is not None
 
     def _count(self, **values: int) -> None:
         self.db.executemany(
@@ -298,6 +298,10 @@ class State:
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES('setting', ?)", (setting,))
             db.execute("INSERT OR IGNORE INTO dirty SELECT DISTINCT day FROM signal")
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
 
 
 def _row(key: Key, s: Signal) -> tuple[object, ...]:
