@@ -24,7 +24,6 @@ import msgspec
 from vedette.bench.statistics import bootstrap, calibration_error, ratio
 from vedette.connect.read import read
 from vedette.manifest import atomic_write
-from vedette.skills.triage.baseline import Baseline
 from vedette.skills.triage.model import Model
 from vedette.skills.triage.owner import Owner
 from vedette.skills.triage.signals import Signal
@@ -108,13 +107,12 @@ def by_severity(found: Site, phases: set[str]) -> Outcome:
 
 
 def by_rarity(found: Site, phases: set[str]) -> Outcome:
-    """Baseline 2: the same items; those first seen on this day come first, the rarest of them in front."""
+    """Baseline 2: the same items; those first seen on this day come first, rarest and then latest in front."""
 
     def order(day: Day, items: Sequence[tuple[Signal, str]]) -> tuple[float, ...]:
         s = items[0][0]
         place = (s.product, s.rule_uid, s.device)
-        baseline: Baseline = day.baseline
-        return (float(place in baseline.before), float(baseline.alerts[place]))
+        return (float(place in day.baseline.before), day.baseline.alerts[place], -min(x.first for x, _ in items))
 
     return _baseline(found, phases, order)
 

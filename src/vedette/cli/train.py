@@ -22,6 +22,7 @@ def _group() -> None:
 @app.command("triage")
 def triage(
     data: Annotated[Path, typer.Argument(help="ait-ads-alerts-csv.zip: labelled alerts, one CSV a scenario.")],
+    benchmarks: Annotated[Path, typer.Option(help="Folder of the benchmarks that must not be trained on.")],
     out: Annotated[Path, typer.Option(help="Folder for model.json, its manifest and card.")],
 ) -> None:
     """Learn the triage model's weights: minutes on one core, the same bytes each time."""
@@ -29,5 +30,5 @@ def triage(
         from vedette.train.release import release
     except ModuleNotFoundError as error:
         raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[train]'") from error
-    model = release(data, out)
+    model = release(data, benchmarks, out)
     print(f"{out / 'model.json'}: {model.name}, escalates from {model.escalate:.2f}")

@@ -165,7 +165,6 @@ def fit_cases(sites: Sequence[Site]) -> tuple[float, dict[str, float], list[tupl
 
 
 ESCALATE_PRECISION = 0.85  # wanted on the training sites' own held-out cases
-INVESTIGATE_MISSES = 0.02  # share of attack mass that may lie below the investigate threshold, in expectation
 
 
 def fit_model(sites: Sequence[Site], name: str) -> Model:
@@ -180,7 +179,7 @@ def fit_model(sites: Sequence[Site], name: str) -> Model:
         case=case,
         history=history(sites),
         escalate=threshold(held_out),
-        investigate=0.05,
+        investigate=0.03,
     )
 
 

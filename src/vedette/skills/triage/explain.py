@@ -90,7 +90,6 @@ def _why(w: Weighed, model: Model, baseline: Baseline) -> str:
         "severity": f"the rule's own severity is {Severity(s.severity).name.lower()}",
         "burst": f"{s.count} alerts within ten minutes",
         "company": "other rare rules fired on the device within minutes",
-        "wave": "the same rare rule fired on other devices within minutes",
         "text": "attacker-written text shows " + ", ".join(describe(s.hits)),
     }
     heavy = sorted((t for t in parts if parts[t] > 0.05), key=lambda t: (-parts[t], t))[:3]

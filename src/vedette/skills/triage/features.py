@@ -70,7 +70,6 @@ def weigh(signals: list[Signal], baseline: Baseline, model: Model, owner: Owner)
     hosts = [names.get(s.device, s.device) for s in signals]
     rarities = [baseline.rarity((s.product, s.rule_uid, s.device)) for s in signals]
     company = _company(signals, hosts, rarities, model.rare)
-    wave = _wave(signals, hosts)
     out = []
     for i, s in enumerate(signals):
         place = (s.product, s.rule_uid, s.device)
@@ -83,7 +82,6 @@ def weigh(signals: list[Signal], baseline: Baseline, model: Model, owner: Owner)
             max(0, s.severity - 1) / 4,
             min(1.0, math.log1p(s.count) / 7),
             math.log1p(company[i]) / 2,
-            math.log1p(wave[i]) if site_rarity >= 4 else 0.0,
             min(1.0, s.hits.bit_count() / 2),
         )
         excuse = owner.exception_for(s)
@@ -128,21 +126,6 @@ def _company(signals: list[Signal], hosts: list[str], rarities: list[float], rar
         if at not in near:
             near[at] = set().union(*(active.get((host, s.slot + d), ()) for d in (-1, 0, 1)))
         out.append(len(near[at]) - ((s.product, s.rule_uid) in near[at]))
-    return out
-
-
-def _wave(signals: list[Signal], hosts: list[str]) -> list[int]:
-    """On how many other devices the same rule was active in the slot, the one before and the one after."""
-    active: dict[tuple[str, str, int], set[str]] = defaultdict(set)
-    for s, host in zip(signals, hosts, strict=True):
-        active[s.product, s.rule_uid, s.slot].add(host)
-    near: dict[tuple[str, str, int], int] = {}
-    out = []
-    for s in signals:
-        at = (s.product, s.rule_uid, s.slot)
-        if at not in near:
-            near[at] = len(set().union(*(active.get((*at[:2], s.slot + d), ()) for d in (-1, 0, 1))))
-        out.append(near[at] - 1)
     return out
 
 

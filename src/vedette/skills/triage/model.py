@@ -17,7 +17,7 @@ import msgspec
 from vedette.errors import ArtefactError
 from vedette.manifest import sha256_file, verify
 
-SIGNAL_TERMS = ("history", "rarity", "site_rarity", "new_here", "severity", "burst", "company", "wave", "text")
+SIGNAL_TERMS = ("history", "rarity", "site_rarity", "new_here", "severity", "burst", "company", "text")
 CASE_TERMS = ("strongest", "second", "support", "tactics", "hosts", "aftermath", "asset")
 WEIGHTS = Path(__file__).with_name("weights")
 

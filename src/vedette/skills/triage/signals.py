@@ -6,7 +6,7 @@ alert was repeated. Folding is exact (counts, first, last) and does not depend o
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address, ip_network
 
 import msgspec
@@ -22,6 +22,7 @@ MANY_RULES = 5_000  # distinct rules of one product a day before new ones are fo
 OTHER_RULES = "(other rules)"
 
 Key = tuple[int, str, str, str, tuple[str, ...]]  # slot, product, rule uid, device, entities
+Folded = tuple[str, str, str, tuple[str, ...]]  # product, rule uid, device, entities
 
 
 class Signal(msgspec.Struct, gc=False):
@@ -100,11 +101,13 @@ def _entity(o: Observable) -> str:
 class Folder:
     """Folds the alerts of a chunk, and keeps what one attacker can multiply within bounds.
 
-    `seen_sets` and `seen_rules` are loaded from the state when a run resumes, so that folding
-    starts at the same alert as in an undisturbed run.
+    `recall(day)` gives the (product, rule, device, entities) that the state holds of a day. It is asked once
+    for each day met, so that folding starts at the same alert in a resumed run as in an undisturbed one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, recall: Callable[[int], Iterable[Folded]] = lambda day: ()) -> None:
+        self._recall = recall
+        self._days: set[int] = set()
         self.seen_sets: dict[tuple[int, str, str, str], set[tuple[str, ...]]] = {}
         self.seen_rules: dict[tuple[int, str], set[str]] = {}
         self._parts: dict[tuple[Observable, ...], tuple[str, tuple[str, ...]]] = {}
@@ -136,6 +139,8 @@ class Folder:
             parts = self._parts[alert.observables] = (device_of(alert.observables), entities_of(alert.observables))
         device, entities = parts
         day = alert.time // DAY_MS
+        if day not in self._days:
+            self._remember(day)
         rule = alert.rule_uid
         rules = self.seen_rules.setdefault((day, alert.product), set())
         if rule not in rules:
@@ -149,8 +154,15 @@ class Folder:
             sets.add(entities)
         return (alert.time // SLOT_MS, alert.product, rule, device, entities)
 
+    def _remember(self, day: int) -> None:
+        self._days.add(day)
+        for product, rule, device, entities in self._recall(day):
+            self.seen_rules.setdefault((day, product), set()).add(rule)
+            self.seen_sets.setdefault((day, product, rule, device), set()).add(entities)
+
     def forget_before(self, day: int) -> None:
-        """Drop the bookkeeping of days that are over, to keep memory flat."""
+        """Drop the bookkeeping of days that are over, to keep memory flat. All that was folded is in the state."""
+        self._days = {d for d in self._days if d >= day}
         self.seen_sets = {k: v for k, v in self.seen_sets.items() if k[0] >= day}
         self.seen_rules = {k: v for k, v in self.seen_rules.items() if k[0] >= day}
 

@@ -16,7 +16,7 @@ import msgspec
 
 from vedette.errors import InputError, OutputError, StateError
 from vedette.skills.triage.closing import case_type
-from vedette.skills.triage.signals import DAY_MS, SLOTS_A_DAY, Folder, Key, Signal
+from vedette.skills.triage.signals import DAY_MS, SLOTS_A_DAY, Folded, Folder, Key, Signal, merged
 from vedette.types import Alert, Case, Chunk, Context, Counts, Position, Rejected
 
 VERSION = 1
@@ -50,8 +50,9 @@ ON CONFLICT(day, key) DO UPDATE SET severity=max(severity, excluded.severity),
     last=CASE WHEN excluded.count=0 THEN last WHEN count=0 THEN excluded.last ELSE max(last, excluded.last) END,
     sample=CASE WHEN sample IS NULL OR (excluded.hits & ~hits) <> 0 THEN excluded.sample ELSE sample END,
     count=count+excluded.count, duplicates=duplicates+excluded.duplicates, hits=hits|excluded.hits,
-    techniques=CASE WHEN excluded.techniques='[]' THEN techniques ELSE excluded.techniques END,
-    tactics=CASE WHEN excluded.tactics='[]' THEN tactics ELSE excluded.tactics END
+    techniques=CASE WHEN excluded.techniques IN ('[]', techniques) THEN techniques
+        ELSE merged(techniques, excluded.techniques) END,
+    tactics=CASE WHEN excluded.tactics IN ('[]', tactics) THEN tactics ELSE merged(tactics, excluded.tactics) END
 """
 _COLUMNS = "slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates, first, last, hits, techniques, tactics"
 
@@ -94,6 +95,7 @@ class State:
         self.path = path
         with _explained(path):
             self.db = sqlite3.connect(path, isolation_level=None, timeout=10)
+            self.db.create_function("merged", 2, _merged, deterministic=True)
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
             self.db.execute("PRAGMA cache_size=-65536")
@@ -131,16 +133,12 @@ class State:
         return Position(key, *row) if row else None
 
     def folder(self) -> Folder:
-        """A folder that knows what earlier runs folded in the two latest days."""
-        folder = Folder()
-        latest = self.db.execute("SELECT max(day) FROM signal").fetchone()[0]
-        rows = self.db.execute(
-            "SELECT DISTINCT day, product, rule_uid, device, entities FROM signal WHERE day>=?", ((latest or 0) - 1,)
-        )
-        for day, product, rule, device, entities in rows:
-            folder.seen_rules.setdefault((day, product), set()).add(rule)
-            folder.seen_sets.setdefault((day, product, rule, device), set()).add(_strings(entities))
-        return folder
+        """A folder that knows what earlier runs folded."""
+        return Folder(self._folded)
+
+    def _folded(self, day: int) -> Iterator[Folded]:
+        query = "SELECT DISTINCT product, rule_uid, device, entities FROM signal WHERE day=?"
+        return ((*row[:3], _strings(row[3])) for row in self.db.execute(query, (day,)))
 
     def new(self, alerts: list[Alert]) -> tuple[list[bool], list[tuple[int, bytes]]]:
         """For each alert whether it is a copy of one read before, and the (day, fingerprint) of the new ones."""
@@ -298,6 +296,11 @@ class State:
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES('setting', ?)", (setting,))
             db.execute("INSERT OR IGNORE INTO dirty SELECT DISTINCT day FROM signal")
+
+
+def _merged(left: str, right: str) -> str:
+    """Of two JSON lists of strings; for SQLite."""
+    return _encode(merged(_strings(left), _strings(right))).decode()
 
 
 def _digest(data: bytes) -> bytes:
