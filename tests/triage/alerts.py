@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from vedette.skills.triage.model import Model
+from vedette.skills.triage.model import CASE_TERMS, SIGNAL_TERMS, Model
 from vedette.skills.triage.owner import AssetsFile, ExceptionsFile, Owner
 from vedette.skills.triage.signals import DAY_MS
 from vedette.skills.triage.skill import Triage
@@ -31,22 +31,19 @@ NAME = "2026-03-10"
 MINUTE = 60_000
 
 # Fixed, so that tests of the machinery do not depend on how the shipped weights are trained.
+_SIGNAL = {"rarity": 1.7, "site_rarity": 1.2, "severity": 1.8, "company": 2.0, "text": 3.0}
+_CASE = {"strongest": 1.2, "second": 1.1, "support": 0.3, "hosts": 0.3, "aftermath": 2.0}
 MODEL = Model(
     name="test",
     signal_bias=-7.7,
-    signal={
-        "history": 0.9, "rarity": 1.7, "site_rarity": 1.2, "new_here": 0.9, "severity": 1.8, "burst": 0.9,
-        "company": 2.0, "wave": 0.2, "text": 3.0,
-    },
-    case_bias=-5.3,
-    case={
-        "strongest": 1.0, "second": 1.1, "support": 0.3, "tactics": 0.7, "hosts": 0.3, "aftermath": 2.0, "asset": 0.7,
-    },
+    signal={term: _SIGNAL.get(term, 0.8) for term in SIGNAL_TERMS},
+    case_bias=-2.2,
+    case={term: _CASE.get(term, 0.7) for term in CASE_TERMS},
     history={},
-    escalate=0.5,
-    investigate=0.05,
+    escalate=0.5,  # what `intrusion` reaches
+    investigate=0.2,
     sha256="test",
-)  # fmt: skip
+)
 
 
 def at(clock: str, day: int = 0) -> int:

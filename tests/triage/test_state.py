@@ -31,14 +31,14 @@ def state(tmp_path: Path) -> Iterator[State]:
 def dump(state: State) -> dict[str, list[Any]]:
     """Every row of every table."""
     tables = [name for (name,) in state.db.execute("SELECT name FROM sqlite_master WHERE type='table'")]
-    return {name: state.db.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in tables}  # noqa: S608
+    return {name: sorted(state.db.execute(f"SELECT * FROM {name}"), key=repr) for name in tables}  # noqa: S608
 
 
 def take(state: State, parts: Sequence[Chunk]) -> Queue:
     """One run over chunks of which those before the kept position are not read again."""
     skill = Triage(state, MODEL, Owner())
-    known = {part.end.stream: state.position(part.end.stream) for part in parts}
-    left = [p for p in parts if (at := known[p.end.stream]) is None or p.end.offset > at.offset]
+    known = {part.end.stream: state.position(part.end.stream) for part in parts if part.end.stream}
+    left = [p for p in parts if (kept := known.get(p.end.stream)) is None or p.end.offset > kept.offset]
     for _ in skill.ingest(left):
         pass
     skill.build()

@@ -179,7 +179,7 @@ def fit_model(sites: Sequence[Site], name: str) -> Model:
         case=case,
         history=history(sites),
         escalate=threshold(held_out),
-        investigate=0.03,
+        investigate=0.05,
     )
 
 

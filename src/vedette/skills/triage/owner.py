@@ -82,6 +82,11 @@ class Exemption(Settings):
     sources: tuple[str, ...] = Field((), description="addresses or CIDR ranges that the activity comes from")
     start: datetime | None = Field(None, alias="from", description="begin of the window, with a zone")
     until: datetime | None = Field(None, description="end of the window, with a zone")
+    daily: str = Field(
+        "",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$|^$",
+        description="every day, UTC, as 22:00-04:00",
+    )
 
     @field_validator("sources")
     @classmethod
@@ -171,8 +176,17 @@ def _covers(e: Exemption, networks: list[IPv4Network | IPv6Network], signal: Sig
         return False
     if end and signal.last > end.timestamp() * 1000:
         return False
+    if e.daily and not (_in_daily(e.daily, signal.first) and _in_daily(e.daily, signal.last)):
+        return False
     last_day = datetime(e.expires.year, e.expires.month, e.expires.day, tzinfo=UTC).timestamp() * 1000 + 144 * SLOT_MS
     return signal.last < last_day
+
+
+def _in_daily(window: str, moment: int) -> bool:
+    """Whether a time (milliseconds UTC) lies in "HH:MM-HH:MM" of its day; the window may cross midnight."""
+    begin, end = (int(t[:2]) * 60 + int(t[3:]) for t in window.split("-"))
+    minute = moment // 60_000 % 1_440
+    return begin <= minute < end if begin <= end else minute >= begin or minute < end
 
 
 def _address(text: str) -> object:
