@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from vedette.skills.triage import signals
 from vedette.skills.triage.hits import hits_of
@@ -30,7 +31,7 @@ ALERTS = st.lists(
         st.sampled_from(((), ("T1003",), ("T1059", "T1003"))),
     ),
     max_size=30,
-)  # fmt: skip
+).map(lambda alerts: [replace(a, uid=str(n)) for n, a in enumerate(alerts)])  # fmt: skip
 
 
 def fold(*alerts: Alert) -> list[Signal]:

@@ -63,9 +63,7 @@ class Triage:
         signals = [s for s in self.state.signals(day) if s.count]
         groups = form(weigh(signals, baseline, self.model, self.owner), self.model, self.owner)
         aftermath(groups)
-        before = {
-            (h, c.verdict): c.id for c in self.state.cases(day - 1) for h in c.hosts if c.verdict is Verdict.ESCALATE
-        }
+        before = {h: c.id for c in self.state.cases(day - 1) for h in c.hosts if c.verdict is Verdict.ESCALATE}
         drafts = [self._case(group, baseline, before) for group in groups]
         drafts.sort(key=lambda c: (_ORDER[c.verdict], -c.probability, -c.severity, c.first, c.id))
         types = self.state.label_counts()

@@ -99,7 +99,7 @@ class State:
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
             self.db.execute("PRAGMA cache_size=-65536")
-            self.db.execute("PRAGMA wal_autocheckpoint=4000")
+            self.db.execute("PRAGMA wal_autocheckpoint=16000")
             version = self.db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 self.db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
@@ -143,22 +143,22 @@ class State:
     def new(self, alerts: list[Alert]) -> tuple[list[bool], list[tuple[int, bytes]]]:
         """For each alert whether it is a copy of one read before, and the (day, fingerprint) of the new ones."""
         marks = [(a.time // DAY_MS, a.fingerprint()) for a in alerts]
-        known: set[tuple[int, bytes]] = set()
-        distinct = list(dict.fromkeys(marks))
-        for i in range(0, len(distinct), 400):
-            part = distinct[i : i + 400]
-            values = ",".join(["(?,?)"] * len(part))
-            flat = [v for mark in part for v in mark]
-            known.update(
-                self.db.execute(
-                    f"SELECT day, fingerprint FROM seen WHERE (day, fingerprint) IN (VALUES {values})", flat
-                )
-            )
+        wanted: dict[int, set[bytes]] = {}
+        for day, fingerprint in marks:
+            wanted.setdefault(day, set()).add(fingerprint)
+        known = {(day, found) for day, prints in wanted.items() for found in self._seen(day, list(prints))}
         copies = []
         for mark in marks:
             copies.append(mark in known)
             known.add(mark)
         return copies, [mark for mark, copy in zip(marks, copies, strict=True) if not copy]
+
+    def _seen(self, day: int, fingerprints: list[bytes]) -> Iterator[bytes]:
+        """Those that were seen. With the day apart each is one step down the index; a list of pairs would be a scan."""
+        for i in range(0, len(fingerprints), 500):
+            part = fingerprints[i : i + 500]
+            query = f"SELECT fingerprint FROM seen WHERE day=? AND fingerprint IN ({','.join('?' * len(part))})"
+            yield from (found for (found,) in self.db.execute(query, (day, *part)))
 
     def commit(
         self, chunk: Chunk, signals: dict[Key, Signal], fresh: list[tuple[int, bytes]], notes: Iterable[str] = ()
