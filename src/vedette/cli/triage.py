@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 import sys
@@ -78,6 +79,7 @@ def triage(
     skill = _open(out, assets, exceptions, model, miss_bound)
     from vedette.connect.read import read
 
+    _collect_seldom()
     desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
     with _stoppable() as stopped:
         reader = read(
@@ -106,6 +108,12 @@ def _open(
             f"cannot make the folder: {error.strerror}", where=str(out), remedy="choose another --out"
         ) from error
     return Triage(State(out / STATE), loaded, owner, miss_bound=miss_bound)
+
+
+def _collect_seldom() -> None:
+    """Alerts make millions of containers and hardly any cycle: looking for cycles took a fifth of the time."""
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
 
 
 class _Desk:

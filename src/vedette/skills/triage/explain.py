@@ -155,7 +155,8 @@ def _plural(n: int, noun: str) -> str:
 
 def title(group: Group, shown: list[Weighed], tactics: tuple[str, ...]) -> str:
     """What, where; at most about 80 characters before the device names."""
-    hosts = list(dict.fromkeys(w.host for w in shown if w.points > WEAK)) or [shown[0].host]
+    strong = sorted((w for w in group.members if w.points > WEAK), key=lambda w: (-w.points, w.host))
+    hosts = list(dict.fromkeys(w.host for w in strong)) or [shown[0].host]
     where = hosts[0] if len(hosts) == 1 else f"{hosts[0]} and {_plural(len(hosts) - 1, 'more device')}"
     excuse = shown[0].excuse
     if excuse:

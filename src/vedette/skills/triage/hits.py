@@ -39,14 +39,13 @@ PATTERNS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
      r"(?:^|\.)[a-z0-9]{38,63}\."),
     ("instruction_to_a_model", "words addressed to an automatic reader",
      ("ignore ", "benign", "safe", "false positive", "you are ", "system prompt"),
-     r"ignore (?:all |any )?(?:previous|prior|above) (?:instructions|rules)|(?:classify|mark|treat|label) (?:this|it|the alert).{0,30}"
-     r"(?:benign|safe|false positive)|you are (?:now )?an? (?:ai|assistant|language model)|system prompt"),
+     (r"ignore (?:all |any )?(?:previous|prior|above) (?:instructions|rules)"
+      r"|(?:classify|mark|treat|label) (?:this|it|the alert).{0,30}(?:benign|safe|false positive)"
+      r"|you are (?:now )?an? (?:ai|assistant|language model)|system prompt")),
 )  # fmt: skip
 NAMES = tuple(name for name, _, _, _ in PATTERNS)
 _ONLY_IN = {"tunnelled_name": TextKind.DNS_NAME}  # else in every kind of text
 _COMPILED = tuple(re.compile(pattern, re.IGNORECASE | re.DOTALL) for *_, pattern in PATTERNS)
-
-
 _NEEDLES = {
     kind: tuple(
         (needle, i)

@@ -9,6 +9,8 @@ from vedette.connect.sinks.html.evidence import evidence
 from vedette.connect.sinks.html.table import pill, severity
 from vedette.types import Case, Reason
 
+_OPEN = 8  # facts of one kind that are listed unfolded
+
 
 def details(case: Case, anchor: str, by_id: dict[str, str], opened: bool) -> Html:
     """`by_id` holds the anchors of the cases that have details on this page."""
@@ -43,8 +45,8 @@ def _block(title: str, content: Html) -> Html:
 
 
 def _facts(case: Case, by_id: dict[str, str]) -> Html:
-    techniques = tag("ul", (tag("li", wording.technique(uid)) for uid in case.techniques), cls="plain")
-    seen = tag("ul", (tag("li", f"{o.role} {o.kind} ", tag("code", o.value)) for o in case.observables), cls="plain")
+    techniques = _listed([tag("li", wording.technique(uid)) for uid in case.techniques], "technique")
+    seen = _listed([tag("li", f"{o.role} {o.kind} ", tag("code", o.value)) for o in case.observables], "observable")
     rows: list[tuple[str, Child]] = [
         ("Probability", _probability(case)),
         ("Severity", severity(case)),
@@ -59,6 +61,16 @@ def _facts(case: Case, by_id: dict[str, str]) -> Html:
         ("Case id", tag("code", case.id)),
     ]
     return tag("dl", (join(tag("dt", name), tag("dd", value)) for name, value in rows if value is not None))
+
+
+def _listed(items: list[Html], noun: str) -> Html:
+    """A list, folded where it is so long that it would push the evidence off the screen."""
+    whole = tag("ul", items, cls="plain")
+    return (
+        whole
+        if len(items) <= _OPEN
+        else tag("details", tag("summary", wording.plural(len(items), noun)), whole, cls="fold")
+    )
 
 
 def _probability(case: Case) -> Html:
