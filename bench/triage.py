@@ -316,15 +316,15 @@ def fresh(work: Path) -> Path:
 
 
 def table(results: Sequence[Result]) -> str:
-    lines = [f"{'':44}{'n':>11}  {'measured':>18}  {'target':>12}"]
+    lines = [f"{'':44}{'n':>11}  {'measured':>18}  {'target':>9}"]
     for r in results:
         if isinstance(r, Skipped):
-            lines.append(f"{r.what:44}{'skipped: ' + r.reason}")
+            lines.append(f"{r.what:44}skipped: {r.reason}")
             continue
         target = "" if r.target is None else f"{'≥' if r.at_least else '≤'} {amount(r.target)}"
-        lines.append(
-            f"{r.what:44}{r.n:>11,}  {amount(r.value) + ' ' + r.unit:>18}  {target:>12}  {r.state:5}  {r.note}".rstrip()
-        )
+        measured = f"{amount(r.value)} {r.unit}"
+        lines.append(f"{r.what:44}{r.n:>11,}  {measured:>18}  {target:>9}  {r.state}".rstrip())
+        lines += [f"    {r.note}"] if r.note else []
     return "\n".join(lines)
 
 

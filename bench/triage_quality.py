@@ -14,7 +14,7 @@ import argparse
 import os
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -117,18 +117,21 @@ def by_rarity(found: Site, phases: set[str]) -> Outcome:
     return _baseline(found, phases, order)
 
 
-def _baseline(found: Site, phases: set[str], order: object) -> Outcome:
+Order = Callable[[Day, Sequence[tuple[Signal, str]]], tuple[float, ...]]
+
+
+def _baseline(found: Site, phases: set[str], order: Order) -> Outcome:
     outcome = Outcome(found.name, phases)
     for day in found.days:
         items: dict[tuple[str, str, str], list[tuple[Signal, str]]] = defaultdict(list)
         for signal, shown in zip(day.signals, day.shown, strict=True):
             items[signal.product, signal.rule_uid, signal.device].append((signal, shown))
-        ranked = sorted(items, key=lambda key: (order(day, items[key]), key))  # type: ignore[operator]
+        ranked = sorted(items, key=lambda key: (order(day, items[key]), key))
         queue = [
             Shown([label for _, label in items[key][:LINES]], sum(s.count for s, _ in items[key])) for key in ranked
         ]
-        for shown in queue[:10]:
-            shown.escalated = True  # what a team that works through ten items would take up
+        for item in queue[:10]:
+            item.escalated = True  # what a team that works through ten items would take up
         outcome.queues.append(queue)
     return outcome
 

@@ -80,7 +80,7 @@ def wazuh(n: int, **changes: Any) -> dict[str, Any]:
     record: dict[str, Any] = {
         "timestamp": f"2026-03-10T09:{n // 60 % 60:02}:{n % 60:02}.000+0000",
         "rule": {"level": 3, "description": "sshd: authentication success.", "id": "5715", "groups": ["sshd"]},
-        "agent": {"id": "004", "name": f"ws-{n % 5}", "ip": f"10.20.0.{n % 5 + 1}"},
+        "agent": {"id": "004", "name": f"ws-{n % 8}", "ip": f"10.20.0.{n % 8 + 1}"},
         "manager": {"name": "siem"},
         "id": f"1773133200.{n}",
         "full_log": "Mar 10 09:00:00 sshd[1]: Accepted password",
@@ -128,9 +128,9 @@ def office(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Office:
 def small(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a part of the sample day, copies and broken lines in it, that takes about a second."""
     folder = tmp_path_factory.mktemp("small")
-    for name, keep in zip(INPUTS, (9_000, 5_000, 1_000), strict=True):
+    for name, keep in zip(INPUTS, (6_000, 3_000, 600), strict=True):
         found = (office.folder / name).read_bytes().splitlines(keepends=True)[-keep:]
-        for at in (10, 500, 900):
+        for at in (10, 300, 500):
             found.insert(at, b'{"timestamp": "2026-03-10T1\n')
         found += found[200:400]
         (folder / name).write_bytes(b"".join(found))

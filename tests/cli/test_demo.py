@@ -85,4 +85,4 @@ def test_the_screen_and_the_report(office: Office) -> None:
     assert "\x1b" not in office.run.out, "plain when piped"
     assert max(map(len, office.run.out.splitlines())) <= 100
     assert office.run.err.strip() == f"Report: {(office.out / 'report.html').resolve()}"
-    assert (office.out / "report.html").read_text("utf-8").startswith("<!doctype html>")
+    assert (office.out / "report.html").read_text("utf-8").startswith("<!DOCTYPE html>")

@@ -129,7 +129,9 @@ def intrusion(host: str = "ws-3", day: int = 0, text: str | None = None) -> list
         ("10:08", "exfil", "Large upload to a new address", Severity.HIGH, "exfiltration"),
     )
     return [
-        alert(when, rule, day=day, host=host, dst=outside, rule_name=name, severity=severity, tactics=(tactic,), text=text)
+        alert(
+            when, rule, day=day, host=host, dst=outside, rule_name=name, severity=severity, tactics=(tactic,), text=text
+        )
         for when, rule, name, severity, tactic in stages
     ]
 

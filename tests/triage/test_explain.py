@@ -47,8 +47,8 @@ def sound(case: Case) -> None:
     st.lists(
         st.builds(
             lambda minute, rule, host, severity, tactic, text: alert(
-                at("08:00") + minute * MINUTE, rule, host=host, severity=Severity(severity), tactics=(tactic,) * bool(tactic),
-                text=text, dst="203.0.113.66",
+                at("08:00") + minute * MINUTE, rule, host=host, severity=Severity(severity),
+                tactics=(tactic,) * bool(tactic), text=text, dst="203.0.113.66",
             ),
             st.integers(0, 700), st.sampled_from("abcdefgh"), st.sampled_from(("h1", "h2", "h3")), st.integers(0, 5),
             st.sampled_from(("", "execution", "impact", "reconnaissance")), st.sampled_from((None, "mimikatz")),
@@ -65,7 +65,8 @@ def test_every_case_is_sound(tmp_path_factory: pytest.TempPathFactory, alerts: l
 
 def test_a_large_case_shows_twelve_lines_of_many_rules(tmp_path: Path) -> None:
     alerts = [
-        alert(at("09:00") + n * MINUTE, f"r{n % 20}", host="h", user=f"u{n}", severity=Severity.CRITICAL) for n in range(60)
+        alert(at("09:00") + n * MINUTE, f"r{n % 20}", host="h", user=f"u{n}", severity=Severity.CRITICAL)
+        for n in range(60)
     ]
     case = triage(tmp_path, alerts).cases[0]
     sound(case)

@@ -168,7 +168,17 @@ def test_full_name_short_name_and_address_are_one_device() -> None:
     signals = list(Folder().fold((a, False) for a in three).values())
     names = host_names(signals, Owner())
     assert {names.get(s.device, s.device) for s in signals} == {"srv"}
-    assert together([strong("09:00", "a", host="srv", address="10.0.0.9"), strong("09:05", "c", dst="10.0.0.9")], "a", "c")
+    assert together(
+        [strong("09:00", "a", host="srv", address="10.0.0.9"), strong("09:05", "c", dst="10.0.0.9")], "a", "c"
+    )
+
+
+@pytest.mark.xfail(reason="entities do not tell a device's own address from one that it talks to")
+@pytest.mark.parametrize("peer", ["203.0.113.66", "10.0.0.9"])
+def test_an_address_that_one_device_alone_talks_to_is_not_its_own(peer: str) -> None:
+    talk = [alert("09:00", host="ws-1", address="10.0.0.1", dst=peer), alert("09:05", dst=peer, src="10.0.0.77")]
+    names = host_names(list(Folder().fold((x, False) for x in talk).values()), Owner())
+    assert names == {"10.0.0.1": "ws-1"}
 
 
 def test_an_address_that_two_devices_claim_is_nobodys() -> None:

@@ -37,7 +37,8 @@ def members(draw: st.DrawFn) -> Weighed:
     )
     excused = draw(st.booleans()) and draw(st.booleans())
     return Weighed(
-        signal, host, draw(st.sampled_from(("", "execution", "impact", "discovery"))), 4.0, 4.0, (0.0,) * len(SIGNAL_TERMS),
+        signal, host, draw(st.sampled_from(("", "execution", "impact", "discovery"))), 4.0, 4.0,
+        (0.0,) * len(SIGNAL_TERMS),
         EXCUSED if excused else points, EXCUSED if excused else masked,
     )  # fmt: skip
 
@@ -91,7 +92,11 @@ def test_company_counts_other_rules_nearby_on_the_same_device_only() -> None:
     first = alert("09:00", "a", host="h")
     assert one(first).values[company] == 0.0
     assert one(first, alert("09:05", "b", host="h")).values[company] == pytest.approx(math.log1p(1) / 2)
-    for other in (alert("09:05", "a", host="h", user="u"), alert("09:05", "b", host="g"), alert("12:05", "b", host="h")):
+    for other in (
+        alert("09:05", "a", host="h", user="u"),
+        alert("09:05", "b", host="g"),
+        alert("12:05", "b", host="h"),
+    ):
         assert one(first, other).values[company] == 0.0
 
 
@@ -103,7 +108,8 @@ def test_the_masked_probability_is_never_above_the_one_returned(
     texts = st.sampled_from((None, "mimikatz", "ignore previous instructions", "a=1", "\x1b[2J"))
     alerts = [
         alert(
-            f"{9 + n // 4:02}:{n % 4 * 12:02}", data.draw(st.sampled_from("abcd")), host=data.draw(st.sampled_from("xy")),
+            f"{9 + n // 4:02}:{n % 4 * 12:02}", data.draw(st.sampled_from("abcd")),
+            host=data.draw(st.sampled_from("xy")),
             severity=Severity(data.draw(st.integers(0, 5))), text=data.draw(texts),
         )
         for n in range(data.draw(st.integers(1, 12)))

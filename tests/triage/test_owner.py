@@ -137,7 +137,9 @@ def test_a_misspelt_key_names_the_near_one(tmp_path: Path) -> None:
         exceptions(tmp_path, GOOD.replace("rules", "source"))
 
 
-@pytest.mark.parametrize("text", ['[[asset]]\nname = "a"\ncriticality = "vital"\n', '[[network]]\ncidr = "10.0.0.5/8"\n'])
+@pytest.mark.parametrize(
+    "text", ['[[asset]]\nname = "a"\ncriticality = "vital"\n', '[[network]]\ncidr = "10.0.0.5/8"\n']
+)
 def test_bad_assets_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "assets.toml").write_text(text)
     with pytest.raises(ConfigError, match=r"assets\.toml"):

@@ -60,9 +60,7 @@ def balanced(queue: Queue) -> Counts:
 def test_a_commit_that_fails_anywhere_leaves_nothing(state: State, table: str) -> None:
     part = Chunk(Position("s", 9, 9), "t", [alert()], [context(1, at("09:00"))], [rejected(1)], ignored=2)
     before = dump(state)
-    state.db.execute(
-        f"CREATE TEMP TRIGGER no BEFORE INSERT ON main.{table} BEGIN SELECT RAISE(ABORT, 'cut off'); END"  # noqa: S608
-    )
+    state.db.execute(f"CREATE TEMP TRIGGER no BEFORE INSERT ON main.{table} BEGIN SELECT RAISE(ABORT, 'cut off'); END")
     copies, fresh = state.new(part.alerts)
     with pytest.raises(StateError, match="cut off"):
         state.commit(part, state.folder().fold(zip(part.alerts, copies, strict=True)), fresh, ["a note"])
@@ -113,6 +111,24 @@ def test_what_cannot_be_read_is_kept_once_however_often_it_is_tried(state: State
         assert take(state, [lost]).counts.rejected == 1
     assert len(list(state.rejects())) == 1
     assert take(state, [Chunk(Position(""), "gone.json", rejected=[rejected(2)])]).counts.rejected == 2
+
+
+def test_two_runs_at_once_count_no_alert_twice(tmp_path: Path) -> None:
+    one, other = State(tmp_path / "state.db"), State(tmp_path / "state.db")
+    (part,) = chunks([alert("09:00"), alert("09:01")])
+    seen = [state.new(part.alerts) for state in (one, other)]
+    copies, fresh = seen[0]
+    one.commit(part, one.folder().fold(zip(part.alerts, copies, strict=True)), fresh)
+    copies, fresh = seen[1]
+    before = dump(one)
+    with pytest.raises(StateError, match="another run"):
+        other.commit(part, other.folder().fold(zip(part.alerts, copies, strict=True)), fresh)
+    assert dump(one) == before
+    copies, fresh = other.new(part.alerts)
+    other.commit(part, other.folder().fold(zip(part.alerts, copies, strict=True)), fresh)
+    assert (other.counts().in_cases, other.counts().duplicates) == (2, 2)
+    one.close()
+    other.close()
 
 
 RECORDS = st.lists(

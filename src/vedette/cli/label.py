@@ -25,12 +25,13 @@ def label(
 ) -> None:
     """Keep what you found out about cases. `--miss-bound` rests on these labels."""
     from vedette.skills.triage.closing import case_type
-    from vedette.skills.triage.state import State
+    from vedette.skills.triage.state import State, explained
 
     if not (out / STATE).is_file():
         raise InputError("no triage state here", where=str(out), remedy="run `vedette triage` first, or give its --out")
-    state = State(out / STATE)
-    for case_id in cases:
-        case = state.label(case_id, finding is Finding.ATTACK, note)
-        print(f"{case_id} labelled {finding} ({case_type(case)})")
-    state.close()
+    with explained(out / STATE):
+        state = State(out / STATE)
+        for case_id in cases:
+            case = state.label(case_id, finding is Finding.ATTACK, note)
+            print(f"{case_id} labelled {finding} ({case_type(case)})")
+        state.close()

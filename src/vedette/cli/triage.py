@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -76,19 +78,30 @@ def triage(
         raise ConfigError(f"unknown format '{view}'", remedy="use one of " + ", ".join(FORMATS))
     if miss_bound is not None and not 0 < miss_bound < 0.5:
         raise ConfigError(f"miss bound {miss_bound} is not a share between 0 and 0.5", remedy="use a value as 0.01")
+    if day is not None and not _is_day(day):
+        raise ConfigError(f"'{day}' is no day", remedy="write it as 2026-03-10")
     skill = _open(out, assets, exceptions, model, miss_bound)
     from vedette.connect.read import read
+    from vedette.skills.triage.state import explained
 
     _collect_seldom()
     desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
-    with _stoppable() as stopped:
+    with explained(out / STATE), _stoppable() as stopped:
         reader = read(
             inputs, source=source, field_map=field_map, timezone=timezone, resume=skill.state.position, follow=follow,
             stop=lambda: stopped() or (follow and desk.look()),
         )  # fmt: skip
         _take_in(skill, reader, inputs)
-    desk.finish()
-    skill.state.close()
+    with explained(out / STATE):
+        desk.finish()
+        skill.state.close()
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _open(
@@ -97,7 +110,7 @@ def _open(
     from vedette.skills.triage import model as weights
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.skill import Triage
-    from vedette.skills.triage.state import State
+    from vedette.skills.triage.state import State, explained
 
     owner = Owner.load(assets, exceptions)
     loaded = weights.load(model) if model else weights.load()
@@ -107,7 +120,8 @@ def _open(
         raise OutputError(
             f"cannot make the folder: {error.strerror}", where=str(out), remedy="choose another --out"
         ) from error
-    return Triage(State(out / STATE), loaded, owner, miss_bound=miss_bound)
+    with explained(out / STATE):
+        return Triage(State(out / STATE), loaded, owner, miss_bound=miss_bound)
 
 
 def _collect_seldom() -> None:
@@ -145,15 +159,21 @@ class _Desk:
 
 
 def _show(queue: Queue, view: str, width: int | None, top: int, explain: int) -> None:
+    try:
+        sys.stdout.write(_rendered(queue, view, width, top, explain))
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has seen enough; the files are still written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _rendered(queue: Queue, view: str, width: int | None, top: int, explain: int) -> str:
     from vedette.connect.sinks import VIEWS, table
 
     if view != "table":
-        sys.stdout.write(VIEWS.load(view)(queue))
-        return
+        return VIEWS.load(view)(queue)
     tty = sys.stdout.isatty()
     columns = width or (shutil.get_terminal_size((100, 24)).columns if tty else 100)
-    sys.stdout.write(table.render(queue, width=columns, color=tty, top=explain, rows=top))
-    sys.stdout.flush()
+    return table.render(queue, width=columns, color=tty, top=explain, rows=top)
 
 
 def _take_in(skill: Triage, reader: Reader, inputs: list[str]) -> None:
@@ -181,7 +201,7 @@ def _take_in(skill: Triage, reader: Reader, inputs: list[str]) -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[object]:
+def _stoppable() -> Iterator[Callable[[], bool]]:
     """A question that turns true at Ctrl-C or SIGTERM, so that what was read is kept and shown."""
     asked = False
 

@@ -86,7 +86,7 @@ def weigh(signals: list[Signal], baseline: Baseline, model: Model, owner: Owner)
         )
         excuse = owner.exception_for(s)
         points = model.points(values) if excuse is None else EXCUSED
-        masked = model.points((*values[:-1], 0.0)) if excuse is None else EXCUSED
+        masked = model.points((*values[:-1], 0.0)) if s.hits and excuse is None else points
         out.append(Weighed(s, hosts[i], tactic_of(s), rarities[i], site_rarity, values, points, masked, excuse))
     return out
 

@@ -173,7 +173,8 @@ class Triage:
         for e in self.owner.exceptions.exception:
             if days and e.expires.isoformat() < _day_name(days[-1]):
                 found.append(
-                    f"Exception {e.id} expired on {e.expires.isoformat()} and is not applied after that: renew it or delete it."
+                    f"Exception {e.id} expired on {e.expires.isoformat()} and is not applied after that: "
+                    "renew it or delete it."
                 )
         return found
 
@@ -186,7 +187,8 @@ class Triage:
         bound = closing.upper_bound(misses, n)
         if bound >= self.miss_bound:
             return case
-        why = f"of {n} labelled cases like it {misses} were attacks: at most {bound:.2%} (95 %), under the owner's {self.miss_bound:.2%}"
+        limit = f"at most {bound:.2%} (95 %), under the owner's {self.miss_bound:.2%}"
+        why = f"of {n} labelled cases like it {misses} were attacks: {limit}"
         return _with(case, closed=why)
 
     # -- result -------------------------------------------------------------------------------

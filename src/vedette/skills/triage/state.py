@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -62,11 +63,12 @@ _alert = msgspec.msgpack.Decoder(Alert).decode
 _context = msgspec.msgpack.Decoder(Context).decode
 _rejected = msgspec.msgpack.Decoder(Rejected).decode
 _case = msgspec.msgpack.Decoder(Case).decode
-_strings = msgspec.json.Decoder(tuple[str, ...]).decode
+_strings = lru_cache(maxsize=8192)(msgspec.json.Decoder(tuple[str, ...]).decode)  # few lists, met again and again
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours: what is wrong with the state at `path`, and what to do."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -93,7 +95,7 @@ class State:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with _explained(path):
+        with explained(path):
             self.db = sqlite3.connect(path, isolation_level=None, timeout=10)
             self.db.create_function("merged", 2, _merged, deterministic=True)
             self.db.execute("PRAGMA journal_mode=WAL")
@@ -111,12 +113,12 @@ class State:
                 )
 
     def close(self) -> None:
-        with _explained(self.path):
+        with explained(self.path):
             self.db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        with _explained(self.path):
+        with explained(self.path):
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
@@ -171,7 +173,7 @@ class State:
                 "INSERT OR IGNORE INTO rejected(digest, data) VALUES(?,?)", [(_digest(r), r) for r in rejected]
             )
             refused = db.total_changes - before
-            db.executemany("INSERT OR IGNORE INTO seen VALUES(?,?)", fresh)
+            self._claim(fresh)
             db.executemany(_UPSERT, [_row(key, signal) for key, signal in signals.items()])
             db.executemany(
                 "INSERT OR IGNORE INTO context VALUES(?,?,?,?)",
@@ -189,6 +191,16 @@ class State:
                 "INSERT OR REPLACE INTO stream VALUES(?,?,?,?)",
                 (chunk.end.stream, chunk.name, chunk.end.offset, chunk.end.line),
             )
+
+    def _claim(self, fresh: list[tuple[int, bytes]]) -> None:
+        """Mark new alerts as seen. Another run that took one of them in since `new` would count it twice."""
+        before = self.db.total_changes
+        self.db.executemany("INSERT OR IGNORE INTO seen VALUES(?,?)", fresh)
+        if self.db.total_changes - before != len(fresh):
+            raise StateError(
+                "another run takes in the same alerts", where=str(self.path),
+                remedy="wait for it, then run the same command again: it goes on where both stopped",
+            )  # fmt: skip
 
     def _count(self, **values: int) -> None:
         self.db.executemany(
@@ -215,7 +227,7 @@ class State:
             f"SELECT id, {_COLUMNS} FROM signal WHERE day=? ORDER BY slot, product, rule_uid, device, entities", (day,)
         )
         return [
-            Signal(*r[1:6], _strings(r[6]), *r[7:13], techniques=_strings(r[13]), tactics=_strings(r[14]), rowid=r[0])
+            Signal(*(*r[1:6], _strings(r[6]), *r[7:13], _strings(r[13]), _strings(r[14]), None, r[0]))
             for r in rows
         ]  # fmt: skip
 
@@ -303,6 +315,11 @@ def _merged(left: str, right: str) -> str:
     return _encode(merged(_strings(left), _strings(right))).decode()
 
 
+@lru_cache(maxsize=8192)
+def _text(values: tuple[str, ...]) -> str:
+    return _encode(values).decode()
+
+
 def _digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=16).digest()
 
@@ -310,7 +327,7 @@ def _digest(data: bytes) -> bytes:
 def _row(key: Key, s: Signal) -> tuple[object, ...]:
     digest = blake2b("\0".join((str(key[0]), *key[1:4], *key[4])).encode("utf-8", "replace"), digest_size=16).digest()
     return (
-        s.slot // SLOTS_A_DAY, digest, s.slot, s.product, s.rule_uid, s.rule_name, s.device, _encode(s.entities).decode(), s.severity,
-        s.count, s.duplicates, s.first, s.last, s.hits, _encode(s.techniques).decode(), _encode(s.tactics).decode(),
+        s.slot // SLOTS_A_DAY, digest, s.slot, s.product, s.rule_uid, s.rule_name, s.device, _text(s.entities), s.severity,
+        s.count, s.duplicates, s.first, s.last, s.hits, _text(s.techniques), _text(s.tactics),
         _pack(s.sample) if s.sample is not None else None,
     )  # fmt: skip

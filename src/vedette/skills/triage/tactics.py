@@ -50,5 +50,5 @@ def _stated(tactics: tuple[str, ...], techniques: tuple[str, ...]) -> str:
 
 
 def tactic_of(signal: Signal) -> str:
-    """Short name of the earliest tactic stated (a technique can serve several), else what the name suggests, else ""."""
+    """Short name of the earliest tactic stated (a technique can serve several), else what the name suggests, or ""."""
     return _stated(signal.tactics, signal.techniques) or read_from_name(signal.rule_name)
