@@ -173,7 +173,6 @@ def test_full_name_short_name_and_address_are_one_device() -> None:
     )
 
 
-@pytest.mark.xfail(reason="entities do not tell a device's own address from one that it talks to")
 @pytest.mark.parametrize("peer", ["203.0.113.66", "10.0.0.9"])
 def test_an_address_that_one_device_alone_talks_to_is_not_its_own(peer: str) -> None:
     talk = [alert("09:00", host="ws-1", address="10.0.0.1", dst=peer), alert("09:05", dst=peer, src="10.0.0.77")]

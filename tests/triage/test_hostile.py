@@ -215,7 +215,6 @@ def test_what_goes_before_raises(tmp_path: Path, site: tuple[list[Alert], Case])
     assert after.probability > before.probability
 
 
-@pytest.mark.xfail(reason="features.aftermath counts groups that are strong by text alone when it divides")
 def test_text_elsewhere_does_not_dilute_the_aftermath(tmp_path: Path, site: tuple[list[Alert], Case]) -> None:
     alerts = [*site[0], *shadow()]
     loud = case_of(triage(tmp_path / "loud", [*alerts, *decoys(40)]))
@@ -223,7 +222,6 @@ def test_text_elsewhere_does_not_dilute_the_aftermath(tmp_path: Path, site: tupl
     not_lower(loud, masked)
 
 
-@pytest.mark.xfail(reason="features.aftermath looks back from the group's first signal, which an alert can move")
 def test_an_alert_that_joins_earlier_does_not_take_the_aftermath_away(
     tmp_path: Path, site: tuple[list[Alert], Case]
 ) -> None:

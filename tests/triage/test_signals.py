@@ -200,7 +200,7 @@ def test_not_inside(address: str) -> None:
 def test_only_what_sensors_vouch_for_joins() -> None:
     both = seen((Role.SRC, Kind.IP, "10.0.0.1"), (Role.ACTOR, Kind.PROCESS, "/bin/sh"), (Role.ACTOR, Kind.USER, ""))
     assert entities_of(both) == ("src:10.0.0.1",)
-    assert entities_of(seen((Role.TARGET, Kind.HASH, "ab"), (Role.DST, Kind.IP, "::1"))) == ("hash:ab", "ip:::1")
+    assert entities_of(seen((Role.TARGET, Kind.HASH, "ab"), (Role.DST, Kind.IP, "::1"))) == ("dst:::1", "hash:ab")
 
 
 def test_fingerprints_by_the_sensors_id() -> None:

@@ -52,7 +52,8 @@ def triage(
     miss_bound: Annotated[
         float | None,
         typer.Option(
-            help="Close likely benign cases whose labelled history keeps misses under this share, as 0.01. Default: nothing is closed."
+            help="Close likely benign cases whose labelled history keeps misses under this share, as 0.01. "
+            "Default: nothing is closed."
         ),
     ] = None,
     day: Annotated[str | None, typer.Option(help="Show one day only, as 2026-03-10.")] = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -185,19 +186,17 @@ class StreamReader:
     def _parse_records(
         self, frame: Frame, chunk: Chunk, decode: Callable[[Any], dict[str, Any] | None], drained: bool
     ) -> None:
-        decoded: list[tuple[int, Any, dict[str, Any]]] = []
+        """One record at a time: decoded records are large, and those of a whole chunk do not fit into the caches."""
+        if self._sniffed >= 0:
+            self._sniff(list(islice(_decodable(frame, decode), SNIFF)), drained)
         for number, raw in zip(frame.numbers, frame.records, strict=True):
             try:
                 if record := decode(raw):
-                    decoded.append((number, raw, record))
+                    self._sort(self._parse(record, number, raw, chunk), chunk)
                 elif record is not None:
                     raise RecordError("an empty record", remedy="export whole records")
             except RecordError as exc:
                 chunk.rejected.append(self._rejected(number, exc, raw))
-        if self._sniffed >= 0:
-            self._sniff([record for _, _, record in decoded], drained)
-        for number, raw, record in decoded:
-            self._sort(self._parse(record, number, raw, chunk), chunk)
 
     def _sort(self, parsed: Parsed | Rejected, chunk: Chunk) -> None:
         if isinstance(parsed, Alert):
@@ -224,8 +223,8 @@ class StreamReader:
             return self._rejected(number, RecordError(what[:300], remedy="please report this record"), raw)
 
     def _sniff(self, records: list[dict[str, Any]], drained: bool) -> None:
-        """Put the source first that recognises most. Raises InputError where none recognises any."""
-        votes = [sum(map(source.recognise, islice(records, SNIFF))) for source in self._sources]
+        """Put the source first that recognises most of `records`. Raises InputError where none recognises any."""
+        votes = [sum(map(source.recognise, records)) for source in self._sources]
         best = max(votes, default=0)
         if best:
             self._sources.insert(0, self._sources.pop(votes.index(best)))
@@ -265,3 +264,10 @@ class StreamReader:
         if self._clock.zoneless and not self._zoneless:
             self._zoneless = True
             self._notes.append(f"{self._name}: times without a zone, read as {self._clock.zone}")
+
+
+def _decodable(frame: Frame, decode: Callable[[Any], dict[str, Any] | None]) -> Iterator[dict[str, Any]]:
+    for raw in frame.records:
+        with suppress(RecordError):
+            if record := decode(raw):
+                yield record

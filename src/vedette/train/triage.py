@@ -27,7 +27,7 @@ from vedette.skills.triage.signals import Signal
 Floats = NDArray[np.float64]
 
 PRIOR_SIGNAL = {"severity": 2.0, "text": 3.0}
-PRIOR_CASE = {"asset": 0.7}
+PRIOR_CASE = {"asset": 0.7, "grave": 1.3}
 SIGNAL_STRENGTH, CASE_STRENGTH = 10.0, 2.0  # of the priors: 1 / variance of a weight around its prior
 SHRINK = 3.0  # pseudo-signals behind a rule's history
 PHASE_WEIGHT = 8.0  # signals that one phase of one site may count for at most
@@ -179,7 +179,7 @@ def fit_model(sites: Sequence[Site], name: str) -> Model:
         case=case,
         history=history(sites),
         escalate=threshold(held_out),
-        investigate=0.05,
+        investigate=0.08,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def write(rejects: Iterable[Rejected], path: Path) -> int:
             for rejected in rejects:
                 out.write(_encode(rejected) + b"\n")
                 count += 1
-        os.replace(draft, path)
+        draft.replace(path)
     except OSError as error:
         raise output_error(path, error) from error
     return count

@@ -40,6 +40,8 @@ def text_of(value: object) -> str:
     """A scalar as stripped text, the first of a list, "" for anything else."""
     if isinstance(value, str):
         return value.strip()
+    if value is None:
+        return ""
     if isinstance(value, list):
         return text_of(value[0]) if value and not isinstance(value[0], list) else ""
     if isinstance(value, bool) or value is None or isinstance(value, dict):

@@ -103,6 +103,14 @@ def _support(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, li
     return f"{len({(w.signal.product, w.signal.rule_uid) for w in group.members}) - 2} more rules support it.", others
 
 
+def _grave(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, list[Weighed]]:
+    grave = [w for w in group.members if w.signal.severity >= Severity.HIGH and not w.excuse]
+    rules = {(w.signal.product, w.signal.rule_uid) for w in grave}
+    basis = [w for w in ranked if w.signal.severity >= Severity.HIGH] or ranked[:1]
+    where = _plural(len({w.host for w in grave}), "device")
+    return f"{_plural(len(rules), 'rule')} of high or critical severity on {where}.", basis
+
+
 def _tactics(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, list[Weighed]]:
     by_tactic: dict[str, Weighed] = {}
     for w in ranked:
@@ -127,7 +135,7 @@ def _hosts(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, list
 def _aftermath(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, list[Weighed]]:
     if group.follows is None:
         return "It begins soon after other strong activity.", ranked[:1]
-    minutes = (group.first - group.followed_end) // 60_000
+    minutes = group.since // 60_000
     hosts = list(dict.fromkeys(w.host for w in sorted(group.follows.members, key=lambda w: -w.points)))
     where = ", ".join(hosts[:3]) + (f" and {len(hosts) - 3} more" if len(hosts) > 3 else "")
     when = f"{minutes} min after strong activity on {where}" if minutes > 0 else f"during strong activity on {where}"
@@ -141,7 +149,14 @@ def _asset(group: Group, ranked: list[Weighed], owner: Owner) -> tuple[str, list
     return f"{best.host}{role} is an asset that the owner rates {asset.criticality if asset else 'valuable'}.", [best]
 
 
-_CASE_WORDS = {"support": _support, "tactics": _tactics, "hosts": _hosts, "aftermath": _aftermath, "asset": _asset}
+_CASE_WORDS = {
+    "support": _support,
+    "grave": _grave,
+    "tactics": _tactics,
+    "hosts": _hosts,
+    "aftermath": _aftermath,
+    "asset": _asset,
+}
 
 
 def tactic_name(short: str) -> str:

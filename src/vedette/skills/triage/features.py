@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from vedette.skills.triage.baseline import Baseline
 from vedette.skills.triage.model import Model, softplus
 from vedette.skills.triage.owner import Exemption, Owner
-from vedette.skills.triage.signals import Signal
+from vedette.skills.triage.signals import SLOT_MS, Signal
 from vedette.skills.triage.tactics import tactic_of
+from vedette.types import Severity
 
 EXCUSED = -20.0  # points of a signal that the owner excused
 WEAK = -4.0  # points below which a signal proves no tactic and no spread
@@ -44,7 +45,7 @@ class Group:
     routine: bool = False  # what a device does all the time, gathered
     after: float = 0.0  # how strongly it follows other activity on the site
     follows: Group | None = None
-    followed_end: int = 0  # when the activity that it follows paused
+    since: int = 0  # milliseconds from the end of what it follows to the signal that follows; below 0 while it went on
 
     @property
     def first(self) -> int:
@@ -141,11 +142,22 @@ def case_values(group: Group, owner: Owner, *, masked: bool = False) -> tuple[fl
         softplus(ranked[0]) / 3,
         softplus(ranked[1]) / 3 if len(ranked) > 1 else 0.0,
         math.log1p(sum(softplus(p) for p in ranked[2:])),
+        math.log(max(1, _gravity(group))),
         len({w.tactic for w in strong if w.tactic}) / 3,
         math.log1p(len({w.host for w in strong})),
         group.after,
         max((owner.value(w.host) for w in strong), default=0.0),
     )
+
+
+def _gravity(group: Group) -> int:
+    """Rules of high (1) and critical (2) severity, on each device once; none of what it does all day."""
+    worst: dict[tuple[str, str, str], int] = {}
+    for w in group.members:
+        if w.signal.severity >= Severity.HIGH and not w.excuse and not group.routine:
+            place = (w.signal.product, w.signal.rule_uid, w.host)
+            worst[place] = max(worst.get(place, 0), w.signal.severity - Severity.MEDIUM)
+    return sum(worst.values())
 
 
 AFTERMATH_MS = 7_200_000  # how long activity casts a shadow on what begins later
@@ -157,29 +169,29 @@ STRONG = -3.0  # points from which a signal casts it
 def aftermath(groups: list[Group]) -> None:
     """Set `after` and `follows`: an attack goes on, so what begins within two hours of something strong counts more.
 
-    Where much is strong at once it says less, so it is divided by a third of how many groups there are.
+    Where much is strong at once it says less, so it is divided by a third of how many groups there are; what is strong
+    only by attacker-written text is not counted there, or decoys could hide what follows.
     """
     strong = sorted(
-        (
-            (begin, end, top, i)
-            for i, g in enumerate(groups)
-            if not g.routine
-            for begin, end, top in _strong_stretches(g)
-        )
+        (begin, end, top, i) for i, g in enumerate(groups) if not g.routine for begin, end, top in _strong_stretches(g)
     )
+    solid = {i for i, g in enumerate(groups) if any(w.masked > STRONG for w in g.members)}
     for i, group in enumerate(groups):
-        begin = group.first
-        near: dict[int, tuple[float, int]] = {}
-        for first, last, top, other in strong:
-            if first >= begin:
-                break
-            if other != i and begin - last <= AFTERMATH_MS:
-                value = min(softplus(top), AFTERMATH_CAP) * math.exp(-max(0, begin - last) / FADE_MS) / 3
-                near[other] = max(near.get(other, (0.0, 0)), (value, last))
-        if near:
-            best = max(near, key=lambda other: (near[other], -other))
-            group.after = near[best][0] * min(1.0, 3 / len(near))
-            group.follows, group.followed_end = groups[best], near[best][1]
+        begins = {} if group.routine else {w.signal.first // SLOT_MS: w.signal.first for w in reversed(group.members)}
+        for begin in sorted(begins.values()):
+            near: dict[int, tuple[float, int]] = {}
+            for first, last, top, other in strong:
+                if first >= begin:
+                    break
+                if other != i and begin - last <= AFTERMATH_MS:
+                    value = min(softplus(top), AFTERMATH_CAP) * math.exp(-max(0, begin - last) / FADE_MS) / 3
+                    near[other] = max(near.get(other, (0.0, 0)), (value, last))
+            if near:
+                best = max(near, key=lambda other: (near[other], -other))
+                value = near[best][0] * min(1.0, 3 / max(1, len(solid & near.keys())))
+                if value > group.after:
+                    group.after, group.follows = value, groups[best]
+                    group.since = begin - near[best][1]
 
 
 def _strong_stretches(group: Group) -> list[tuple[int, int, float]]:

@@ -13,6 +13,7 @@ from vedette.skills.triage.features import Group, Weighed, host_names
 from vedette.skills.triage.model import Model
 from vedette.skills.triage.owner import Owner
 from vedette.skills.triage.signals import Signal
+from vedette.types import Severity
 
 BURST_MS = 900_000  # same device
 WAVE_MS = 300_000  # the same rare rule on another device
@@ -27,6 +28,7 @@ BUILT_IN = frozenset(
         "nobody", "-", "guest",
     )
 )  # fmt: skip
+LONELY = 2
 THREAD_POINTS = -4.0  # points from which a signal may be joined over hours
 
 
@@ -37,7 +39,10 @@ def form(weighed: list[Weighed], model: Model, owner: Owner) -> list[Group]:
     day = weighed[0].signal.day
     excused = [w for w in weighed if w.excuse]
     rest = [w for w in weighed if not w.excuse]
-    seeds = [w for w in rest if _opens(w, model)]
+    devices: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for w in rest:
+        devices[w.signal.product, w.signal.rule_uid].add(w.host)
+    seeds = [w for w in rest if _opens(w, model, len(devices[w.signal.product, w.signal.rule_uid]))]
     _link(rest, seeds, owner)
     groups = _join(day, seeds)
     routine: dict[str, Group] = {}
@@ -57,20 +62,24 @@ def form(weighed: list[Weighed], model: Model, owner: Owner) -> list[Group]:
     return [*groups, *routine.values(), *by_excuse.values()]
 
 
-def _opens(w: Weighed, model: Model) -> bool:
-    return max(w.points, w.masked) >= model.interesting and (w.rarity >= model.rare or w.signal.severity >= 4)
+def _opens(w: Weighed, model: Model, devices: int) -> bool:
+    """Whether a signal stands out. A severe rule that one or two devices see does, however regular, as a beacon is."""
+    if w.signal.severity >= Severity.HIGH and devices <= LONELY:
+        return True
+    rare = w.rarity >= model.rare or w.signal.severity >= Severity.HIGH
+    return rare and max(w.points, w.masked) >= model.interesting
 
 
-def hubs(weighed: list[Weighed], owner: Owner, names: dict[str, str]) -> set[str]:
+def hubs(weighed: list[Weighed], owner: Owner, nodes: dict[str, str]) -> set[str]:
     """Entities that the owner calls hubs, or that ordinary traffic shows with many devices."""
     devices: dict[str, set[str]] = defaultdict(set)
     for w in weighed:
         for e in w.signal.entities:
-            devices[_node(e, names)].add(w.host)
+            devices[nodes[e]].add(w.host)
     return {e for e, seen in devices.items() if len(seen) > HUB_DEVICES or owner.is_hub(e.split(":", 1)[1])}
 
 
-def _common(weighed: list[Weighed], names: dict[str, str]) -> set[str]:
+def _common(weighed: list[Weighed], nodes: dict[str, str]) -> set[str]:
     """Users, files and outside addresses that more than a few devices share, unless all within an hour.
 
     They are tools and services, not threads.
@@ -78,7 +87,7 @@ def _common(weighed: list[Weighed], names: dict[str, str]) -> set[str]:
     seen: dict[str, tuple[set[str], list[int]]] = {}
     for w in weighed:
         for e in w.signal.entities:
-            node = _node(e, names)
+            node = nodes[e]
             if not node.startswith("host:"):
                 devices, span = seen.setdefault(node, (set(), [w.signal.first, w.signal.last]))
                 devices.add(w.host)
@@ -89,7 +98,7 @@ def _common(weighed: list[Weighed], names: dict[str, str]) -> set[str]:
 def _node(entity: str, names: dict[str, str]) -> str:
     """The same node for a device's name and its addresses, in whatever role."""
     kind, value = entity.split(":", 1)
-    if kind in ("host", "ip", "src"):
+    if kind in ("host", "ip", "src", "dst"):
         return "host:" + names[value] if value in names else ("host:" + value if kind == "host" else "ip:" + value)
     if kind == "user":  # DOMAIN\\name and name@domain are the same person
         return "user:" + value.rsplit("\\", 1)[-1].split("@", 1)[0].lower()
@@ -99,10 +108,11 @@ def _node(entity: str, names: dict[str, str]) -> str:
 def _link(rest: list[Weighed], seeds: list[Weighed], owner: Owner) -> None:
     """Give each seed the entities that may join it over hours."""
     names = host_names([w.signal for w in rest], owner)
-    shared = hubs([w for w in rest if w.points < THREAD_POINTS], owner, names) | _common(rest, names) | BUILT_IN
+    nodes = {e: _node(e, names) for e in {e for w in rest for e in w.signal.entities}}
+    shared = hubs([w for w in rest if w.points < THREAD_POINTS], owner, nodes) | _common(rest, nodes) | BUILT_IN
     for w in seeds:
-        nodes = {_node(e, names) for e in w.signal.entities} | {"host:" + w.host}
-        w.links = tuple(sorted(n for n in nodes if n not in shared and not owner.is_hub(n.split(":", 1)[1])))
+        own = {nodes[e] for e in w.signal.entities} | {"host:" + w.host}
+        w.links = tuple(sorted(n for n in own if n not in shared and not owner.is_hub(n.split(":", 1)[1])))
 
 
 class _Union:

@@ -18,7 +18,7 @@ from vedette.errors import ArtefactError
 from vedette.manifest import sha256_file, verify
 
 SIGNAL_TERMS = ("history", "rarity", "site_rarity", "new_here", "severity", "burst", "company", "text")
-CASE_TERMS = ("strongest", "second", "support", "tactics", "hosts", "aftermath", "asset")
+CASE_TERMS = ("strongest", "second", "support", "grave", "tactics", "hosts", "aftermath", "asset")
 WEIGHTS = Path(__file__).with_name("weights")
 
 

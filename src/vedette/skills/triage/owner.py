@@ -7,6 +7,7 @@ a field that an attacker writes. Every exception has a reason and an expiry.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -153,8 +154,9 @@ class Owner:
 
     def exception_for(self, signal: Signal) -> Exemption | None:
         """The first exception that covers the whole signal."""
+        asset = self.asset(signal.device)
         for exception, networks in self._exceptions:
-            if _covers(exception, networks, signal, self.asset(signal.device)):
+            if _covers(exception, networks, signal, asset):
                 return exception
         return None
 
@@ -164,9 +166,10 @@ def _covers(e: Exemption, networks: list[IPv4Network | IPv6Network], signal: Sig
         return False
     if e.products and signal.product not in e.products:
         return False
-    names = {signal.device.lower()} | ({asset.name.lower()} if asset else set())
-    if e.hosts and not names & {h.lower() for h in e.hosts}:
-        return False
+    if e.hosts:
+        names = {signal.device.lower()} | ({asset.name.lower()} if asset else set())
+        if names.isdisjoint(h.lower() for h in e.hosts):
+            return False
     if networks and not any(
         (a := _address(x[4:])) and any(a in n for n in networks) for x in signal.entities if x[:4] == "src:"
     ):
@@ -189,6 +192,7 @@ def _in_daily(window: str, moment: int) -> bool:
     return begin <= minute < end if begin <= end else minute >= begin or minute < end
 
 
+@lru_cache(maxsize=65_536)
 def _address(text: str) -> object:
     try:
         return ip_address(text)

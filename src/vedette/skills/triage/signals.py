@@ -33,7 +33,7 @@ class Signal(msgspec.Struct, gc=False):
     rule_uid: str
     rule_name: str
     device: str
-    entities: tuple[str, ...]  # "host:name", "ip:address", "src:address", "user:name", "hash:value"; sorted
+    entities: tuple[str, ...]  # "host:name", "ip:address", "src:…", "dst:…", "user:name", "hash:value"; sorted
     severity: int
     count: int = 0
     duplicates: int = 0
@@ -95,7 +95,9 @@ def entities_of(observables: tuple[Observable, ...]) -> tuple[str, ...]:
 
 
 def _entity(o: Observable) -> str:
-    return "src:" + o.value if o.role is Role.SRC and o.kind is Kind.IP else _PREFIX[o.kind] + o.value
+    if o.kind is Kind.IP and o.role in (Role.SRC, Role.DST):  # an end of a connection, not the device's own address
+        return f"{o.role}:{o.value}"
+    return _PREFIX[o.kind] + o.value
 
 
 class Folder:

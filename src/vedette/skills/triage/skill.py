@@ -77,7 +77,7 @@ class Triage:
         strong = [w for w in group.members if w.points > WEAK]
         tactics = tuple(sorted({w.tactic for w in strong if w.tactic}, key=attack.tactic_order))
         severity = self._severity(group, tactics)
-        verdict = self._verdict(group, max(plain, masked))
+        verdict = self._verdict(group, max(plain, masked), severity)
         refs = {key: alert.ref for key, alert in samples.items()}
         why = explain.reasons(group, shown, self.model, baseline, self.owner, refs)
         what = explain.title(group, shown, tactics)
@@ -108,19 +108,21 @@ class Triage:
             continues=next((before[h] for h in hosts if h in before and strong), ""),
         )
 
-    def _verdict(self, group: Group, probability: float) -> Verdict:
-        """Probability decides; the rest keeps a low one from sounding surer than it is."""
+    def _verdict(self, group: Group, probability: float, severity: Severity) -> Verdict:
+        """Probability decides; where the harm would be critical, half of it is enough to look. The rest keeps a low
+        probability from sounding surer than it is."""
         if all(w.excuse for w in group.members):
             return Verdict.LIKELY_BENIGN
         if probability >= self.model.escalate:
             return Verdict.ESCALATE
         open_members = [w for w in group.members if not w.excuse]
-        if probability >= self.model.investigate or any(w.signal.severity >= Severity.CRITICAL for w in open_members):
+        enough = self.model.investigate / (2 if severity >= Severity.CRITICAL else 1)
+        if probability >= enough or any(w.signal.severity >= Severity.CRITICAL for w in open_members):
             return Verdict.INVESTIGATE
         unknown = [
             w for w in open_members if w.signal.severity == Severity.UNKNOWN or w.signal.severity >= Severity.HIGH
         ]
-        if not group.routine and any(w.values[0] == 0.0 and w.rarity >= self.model.rare for w in unknown):
+        if not group.routine and any(w.values[0] == 0.0 for w in unknown):
             return Verdict.UNDECIDED
         return Verdict.LIKELY_BENIGN
 
@@ -168,7 +170,8 @@ class Triage:
         days = self.state.days()
         if len(days) == 1:
             found.append(
-                "Only one day of this site is known: what is usual is judged within the day. It gets better with each day."
+                "Only one day of this site is known: what is usual is judged within the day. "
+                "It gets better with each day."
             )
         for e in self.owner.exceptions.exception:
             if days and e.expires.isoformat() < _day_name(days[-1]):
@@ -243,7 +246,7 @@ def _case_id(group: Group) -> str:
         )
     )
     return (
-        f"{_day_name(group.day).replace('-', '')}-{blake2b(name.encode('utf-8', 'replace'), digest_size=4).hexdigest()}"
+        f"{_day_name(group.day).replace('-', '')}-{blake2b(name.encode('utf-8', 'replace'), digest_size=6).hexdigest()}"
     )
 
 

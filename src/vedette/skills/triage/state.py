@@ -23,18 +23,22 @@ from vedette.types import Alert, Case, Chunk, Context, Counts, Position, Rejecte
 VERSION = 1
 SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE stream(key TEXT PRIMARY KEY, name TEXT NOT NULL, offset INTEGER NOT NULL, line INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE stream(
+    key TEXT PRIMARY KEY, name TEXT NOT NULL, offset INTEGER NOT NULL, line INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE count(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE seen(day INTEGER, fingerprint BLOB, PRIMARY KEY(day, fingerprint)) WITHOUT ROWID;
 CREATE TABLE signal(
     id INTEGER PRIMARY KEY, day INTEGER NOT NULL, key BLOB NOT NULL, slot INTEGER NOT NULL, product TEXT NOT NULL,
-    rule_uid TEXT NOT NULL, rule_name TEXT NOT NULL, device TEXT NOT NULL, entities TEXT NOT NULL, severity INTEGER NOT NULL,
-    count INTEGER NOT NULL, duplicates INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, hits INTEGER NOT NULL,
-    techniques TEXT NOT NULL, tactics TEXT NOT NULL, sample BLOB, UNIQUE(day, key));
-CREATE TABLE context(flow TEXT, ref TEXT, time INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(flow, ref)) WITHOUT ROWID;
+    rule_uid TEXT NOT NULL, rule_name TEXT NOT NULL, device TEXT NOT NULL, entities TEXT NOT NULL,
+    severity INTEGER NOT NULL, count INTEGER NOT NULL, duplicates INTEGER NOT NULL, first INTEGER NOT NULL,
+    last INTEGER NOT NULL, hits INTEGER NOT NULL, techniques TEXT NOT NULL, tactics TEXT NOT NULL, sample BLOB,
+    UNIQUE(day, key));
+CREATE TABLE context(
+    flow TEXT, ref TEXT, time INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY(flow, ref)) WITHOUT ROWID;
 CREATE TABLE rejected(id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, data BLOB NOT NULL);
 CREATE TABLE note(text TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE baseline(day INTEGER, product TEXT, rule_uid TEXT, device TEXT, slots INTEGER NOT NULL, alerts INTEGER NOT NULL,
+CREATE TABLE baseline(
+    day INTEGER, product TEXT, rule_uid TEXT, device TEXT, slots INTEGER NOT NULL, alerts INTEGER NOT NULL,
     PRIMARY KEY(day, product, rule_uid, device)) WITHOUT ROWID;
 CREATE TABLE rule_baseline(day INTEGER, product TEXT, rule_uid TEXT, slots INTEGER NOT NULL,
     PRIMARY KEY(day, product, rule_uid)) WITHOUT ROWID;
@@ -44,8 +48,8 @@ CREATE TABLE label(case_id TEXT PRIMARY KEY, type TEXT NOT NULL, attack INTEGER 
     note TEXT NOT NULL) WITHOUT ROWID;
 """
 _UPSERT = """
-INSERT INTO signal(day, key, slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates, first, last, hits,
-    techniques, tactics, sample) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+INSERT INTO signal(day, key, slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates,
+    first, last, hits, techniques, tactics, sample) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
 ON CONFLICT(day, key) DO UPDATE SET severity=max(severity, excluded.severity),
     first=CASE WHEN excluded.count=0 THEN first WHEN count=0 THEN excluded.first ELSE min(first, excluded.first) END,
     last=CASE WHEN excluded.count=0 THEN last WHEN count=0 THEN excluded.last ELSE max(last, excluded.last) END,
@@ -55,7 +59,10 @@ ON CONFLICT(day, key) DO UPDATE SET severity=max(severity, excluded.severity),
         ELSE merged(techniques, excluded.techniques) END,
     tactics=CASE WHEN excluded.tactics IN ('[]', tactics) THEN tactics ELSE merged(tactics, excluded.tactics) END
 """
-_COLUMNS = "slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates, first, last, hits, techniques, tactics"
+_DAY = """
+SELECT id, slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates, first, last, hits,
+    techniques, tactics FROM signal WHERE day=? ORDER BY slot, product, rule_uid, device, entities
+"""
 
 _encode = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
@@ -100,7 +107,7 @@ class State:
             self.db.create_function("merged", 2, _merged, deterministic=True)
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
-            self.db.execute("PRAGMA cache_size=-65536")
+            self.db.execute("PRAGMA cache_size=-16384")
             self.db.execute("PRAGMA wal_autocheckpoint=16000")
             version = self.db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
@@ -159,13 +166,14 @@ class State:
         """Those that were seen. With the day apart each is one step down the index; a list of pairs would be a scan."""
         for i in range(0, len(fingerprints), 500):
             part = fingerprints[i : i + 500]
-            query = f"SELECT fingerprint FROM seen WHERE day=? AND fingerprint IN ({','.join('?' * len(part))})"  # noqa: S608 - only question marks
+            marks_only = ",".join("?" * len(part))
+            query = f"SELECT fingerprint FROM seen WHERE day=? AND fingerprint IN ({marks_only})"  # noqa: S608
             yield from (found for (found,) in self.db.execute(query, (day, *part)))
 
     def commit(
         self, chunk: Chunk, signals: dict[Key, Signal], fresh: list[tuple[int, bytes]], notes: Iterable[str] = ()
     ) -> None:
-        """One chunk, whole or not at all. What was rejected before (an input that still cannot be read) is kept once."""
+        """One chunk, whole or not at all. What was rejected before (an input that still fails) is kept once."""
         with self.transaction() as db:
             rejected = [_pack(r) for r in chunk.rejected]
             before = db.total_changes
@@ -223,13 +231,10 @@ class State:
 
     def signals(self, day: int) -> list[Signal]:
         """The signals of a day without their samples, in an order that does not depend on reading order."""
-        rows = self.db.execute(
-            f"SELECT id, {_COLUMNS} FROM signal WHERE day=? ORDER BY slot, product, rule_uid, device, entities", (day,)
-        )
+        rows = self.db.execute(_DAY, (day,))
         return [
-            Signal(*(*r[1:6], _strings(r[6]), *r[7:13], _strings(r[13]), _strings(r[14]), None, r[0]))
-            for r in rows
-        ]  # fmt: skip
+            Signal(*(*r[1:6], _strings(r[6]), *r[7:13], _strings(r[13]), _strings(r[14]), None, r[0])) for r in rows
+        ]
 
     def sample(self, signal: Signal) -> Alert:
         return _alert(self.db.execute("SELECT sample FROM signal WHERE id=?", (signal.rowid,)).fetchone()[0])
@@ -257,8 +262,8 @@ class State:
             db.execute("DELETE FROM baseline WHERE day=?", (day,))
             db.execute("DELETE FROM rule_baseline WHERE day=?", (day,))
             db.execute(
-                "INSERT INTO baseline SELECT day, product, rule_uid, device, count(DISTINCT slot), sum(count) FROM signal "
-                "WHERE day=? GROUP BY product, rule_uid, device", (day,),
+                "INSERT INTO baseline SELECT day, product, rule_uid, device, count(DISTINCT slot), sum(count) "
+                "FROM signal WHERE day=? GROUP BY product, rule_uid, device", (day,),
             )  # fmt: skip
             db.execute(
                 "INSERT INTO rule_baseline SELECT day, product, rule_uid, count(DISTINCT slot) FROM signal "
@@ -273,8 +278,8 @@ class State:
                 db.execute("DELETE FROM dirty WHERE day=?", (day,))
 
     def cases(self, day: int | None = None) -> Iterator[Case]:
-        where, values = ("WHERE day=?", (day,)) if day is not None else ("", ())
-        return (_case(r[0]) for r in self.db.execute(f"SELECT data FROM cases {where} ORDER BY day, id", values))
+        rows = self.db.execute("SELECT data FROM cases WHERE ?1 IS NULL OR day=?1 ORDER BY day, id", (day,))
+        return (_case(r[0]) for r in rows)
 
     def case(self, case_id: str) -> Case | None:
         row = self.db.execute("SELECT data FROM cases WHERE id=?", (case_id,)).fetchone()
@@ -327,7 +332,7 @@ def _digest(data: bytes) -> bytes:
 def _row(key: Key, s: Signal) -> tuple[object, ...]:
     digest = blake2b("\0".join((str(key[0]), *key[1:4], *key[4])).encode("utf-8", "replace"), digest_size=16).digest()
     return (
-        s.slot // SLOTS_A_DAY, digest, s.slot, s.product, s.rule_uid, s.rule_name, s.device, _text(s.entities), s.severity,
-        s.count, s.duplicates, s.first, s.last, s.hits, _text(s.techniques), _text(s.tactics),
+        s.slot // SLOTS_A_DAY, digest, s.slot, s.product, s.rule_uid, s.rule_name, s.device, _text(s.entities),
+        s.severity, s.count, s.duplicates, s.first, s.last, s.hits, _text(s.techniques), _text(s.tactics),
         _pack(s.sample) if s.sample is not None else None,
     )  # fmt: skip
