@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vedette.errors import ConfigError, OutputError
+from vedette.errors import ConfigError, InputError, OutputError
 
 if TYPE_CHECKING:
+    from vedette.connect.ahead import Ahead
     from vedette.connect.read import Reader
     from vedette.skills.triage.skill import Triage
     from vedette.types import Queue
 
 STATE, REJECTS = "state.db", "rejected.jsonl"
+INTERRUPTED = 130
 FORMATS = ("table", "jsonl", "markdown", "csv")
 
 
@@ -82,20 +84,35 @@ def triage(
     if day is not None and not _is_day(day):
         raise ConfigError(f"'{day}' is no day", remedy="write it as 2026-03-10")
     skill = _open(out, assets, exceptions, model, miss_bound)
+    from vedette.connect.ahead import Ahead, possible
+    from vedette.connect.open import STDIN
     from vedette.connect.read import read
     from vedette.skills.triage.state import explained
 
     _collect_seldom()
     desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
     with explained(out / STATE), _stoppable() as stopped:
+        apart = possible() and not follow and STDIN not in inputs
+        positions = skill.state.positions()
         reader = read(
-            inputs, source=source, field_map=field_map, timezone=timezone, resume=skill.state.position, follow=follow,
+            inputs,
+            source=source,
+            field_map=field_map,
+            timezone=timezone,
+            resume=positions.get if apart else skill.state.position,
+            follow=follow,
             stop=lambda: stopped() or (follow and desk.look()),
-        )  # fmt: skip
-        _take_in(skill, reader, inputs)
+        )
+        _take_in(skill, Ahead(reader, positions, stopped) if apart else reader)
     with explained(out / STATE):
         desk.finish()
+        counts = skill.state.counts()
         skill.state.close()
+    if stopped() and not follow:
+        print("vedette: stopped early; run the same command again to go on", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+    if counts.read and counts.read == counts.rejected:
+        raise typer.Exit(InputError.exit_code)
 
 
 def _is_day(text: str) -> bool:
@@ -134,7 +151,7 @@ def _collect_seldom() -> None:
 class _Desk:
     """Builds cases when it is time, writes the files of the out folder, and shows the queue."""
 
-    def __init__(self, skill: Triage, out: Path, show: object, day: str | None, every: float) -> None:
+    def __init__(self, skill: Triage, out: Path, show: Callable[[Queue], None], day: str | None, every: float) -> None:
         self.skill, self.out, self.show, self.day, self.every = skill, out, show, day, every
         self.last = time.monotonic()
 
@@ -153,7 +170,7 @@ class _Desk:
         if rejects.write(self.skill.state.rejects(), rejected) == 0:
             rejected.unlink()
         queue = self.skill.queue(reject_file=str(rejected))
-        self.show(self.skill.queue(reject_file=str(rejected), day=self.day) if self.day else queue)  # type: ignore[operator]
+        self.show(self.skill.queue(reject_file=str(rejected), day=self.day) if self.day else queue)
         for name, file in FILES.items():
             write(name, queue, self.out / file)
         print(f"Report: {(self.out / FILES['html']).resolve()}", file=sys.stderr)
@@ -177,7 +194,7 @@ def _rendered(queue: Queue, view: str, width: int | None, top: int, explain: int
     return table.render(queue, width=columns, color=tty, top=explain, rows=top)
 
 
-def _take_in(skill: Triage, reader: Reader, inputs: list[str]) -> None:
+def _take_in(skill: Triage, reader: Reader | Ahead) -> None:
     """Read to the end, with a progress bar on a terminal once it takes longer than a second."""
     taken = skill.ingest(reader, reader.notes)
     if not sys.stderr.isatty():

@@ -69,7 +69,8 @@ def site(path: Path) -> Site:
         for day in days:
             signals = [s for s in state.signals(day) if s.count]
             tallies = [counts[s.slot, s.product, s.rule_uid, s.device, s.entities] for s in signals]
-            shown = [label_of(state.sample(s).ref, known) for s in signals]
+            samples = state.samples(signals)
+            shown = [label_of(samples[s.rowid].ref, known) for s in signals]
             found.days.append(Day(signals, load_baseline(state.db, day), tallies, shown))
         state.close()
     return found

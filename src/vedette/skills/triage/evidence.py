@@ -12,12 +12,14 @@ _SAME_RULE, _SAME_TACTIC = 3.6, 0.6  # points that a line loses for each shown l
 
 
 def choose(group: Group) -> list[Weighed]:
-    """At most LINES signals, in the order in which they were chosen."""
+    """At most LINES signals, the strongest first; all of them where there are no more."""
     pool = sorted(
         group.members, key=lambda w: (-w.points, w.signal.first, w.signal.rule_uid, w.host, w.signal.entities)
     )[:_POOL]
     rules: Counter[tuple[str, str]] = Counter()
     tactics: Counter[str] = Counter()
+    if len(pool) <= LINES:
+        return pool
     chosen: list[Weighed] = []
     while pool and len(chosen) < LINES:
         best = max(

@@ -13,7 +13,7 @@ from vedette import prompts
 from vedette.config import Settings, load_toml
 from vedette.knowledge import attack
 from vedette.skills.triage.baseline import Baseline
-from vedette.skills.triage.features import WEAK, Group, Weighed, case_values
+from vedette.skills.triage.features import WEAK, Group, Weighed
 from vedette.skills.triage.hits import describe
 from vedette.skills.triage.model import CASE_TERMS, Model
 from vedette.skills.triage.owner import Owner
@@ -25,13 +25,17 @@ MAX_STEPS = 7
 
 
 def reasons(
-    group: Group, shown: list[Weighed], model: Model, baseline: Baseline, owner: Owner, refs: dict[int, str]
+    group: Group,
+    shown: list[Weighed],
+    parts: dict[str, float],
+    model: Model,
+    baseline: Baseline,
+    owner: Owner,
 ) -> tuple[Reason, ...]:
-    """Every positive term of the case's score, largest first; each names at least one shown ref.
+    """Every positive term of the case's score, largest first; each names at least one ref of `shown`.
 
-    `refs` maps id(weighed) of the shown signals to the ref of their alert.
+    `parts` are the case's terms in log-odds.
     """
-    parts = model.case_parts(case_values(group, owner))
     total = sum(p for p in parts.values() if p > 0) or 1.0
     ranked = sorted(shown, key=lambda w: (-w.points, w.signal.first))
     found: list[Reason] = []
@@ -47,7 +51,7 @@ def reasons(
                     text=f"{_standing(term)}: “{w.signal.rule_name}” on {w.host}: {_why(w, model, baseline)}.",
                     points=parts[term],
                     share=parts[term] / total,
-                    refs=(refs[id(w)],),
+                    refs=(w.ref,),
                 )
             )
         else:
@@ -58,7 +62,7 @@ def reasons(
                     text=text,
                     points=parts[term],
                     share=parts[term] / total,
-                    refs=tuple(dict.fromkeys(refs[id(w)] for w in basis))[:4],
+                    refs=tuple(dict.fromkeys(w.ref for w in basis))[:4],
                 )
             )
     return tuple(sorted(found, key=lambda r: (-r.points, r.feature)))

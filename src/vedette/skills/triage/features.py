@@ -33,6 +33,7 @@ class Weighed:
     points: float  # log-odds
     masked: float  # log-odds with attacker-written text masked
     excuse: Exemption | None = None
+    ref: str = ""  # of the alert that is shown for it, once that is known
     links: tuple[str, ...] = ()  # entities that may join it with other signals
 
 
@@ -68,28 +69,43 @@ def rule_key(product: str, rule_name: str) -> str:
 def weigh(signals: list[Signal], baseline: Baseline, model: Model, owner: Owner) -> list[Weighed]:
     """The day's signals with their points, in the order given."""
     names = host_names(signals, owner)
+    places: dict[tuple[str, str, str], _Place] = {}
+    for s in signals:
+        if (s.product, s.rule_uid, s.device) not in places:
+            places[s.product, s.rule_uid, s.device] = _Place.of(s, baseline, model)
+    here = [places[s.product, s.rule_uid, s.device] for s in signals]
     hosts = [names.get(s.device, s.device) for s in signals]
-    rarities = [baseline.rarity((s.product, s.rule_uid, s.device)) for s in signals]
-    company = _company(signals, hosts, rarities, model.rare)
+    company = _company(signals, hosts, [place.rarity for place in here], model.rare)
     out = []
-    for i, s in enumerate(signals):
-        place = (s.product, s.rule_uid, s.device)
-        site_rarity = baseline.site_rarity((s.product, s.rule_uid))
+    for s, host, place, others in zip(signals, hosts, here, company, strict=True):
         values = (
-            model.history.get(rule_key(s.product, s.rule_name), 0.0) / 3,
-            rarities[i] / 5,
-            site_rarity / 5,
-            float(baseline.is_new(place)),
+            *place.values,
             max(0, s.severity - 1) / 4,
             min(1.0, math.log1p(s.count) / 7),
-            math.log1p(company[i]) / 2,
+            math.log1p(others) / 2,
             min(1.0, s.hits.bit_count() / 2),
         )
         excuse = owner.exception_for(s)
         points = model.points(values) if excuse is None else EXCUSED
         masked = model.points((*values[:-1], 0.0)) if s.hits and excuse is None else points
-        out.append(Weighed(s, hosts[i], tactic_of(s), rarities[i], site_rarity, values, points, masked, excuse))
+        out.append(Weighed(s, host, tactic_of(s), place.rarity, place.site_rarity, values, points, masked, excuse))
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is the same for all signals of a rule on a device and day."""
+
+    rarity: float
+    site_rarity: float
+    values: tuple[float, float, float, float]  # the first four terms of a signal
+
+    @classmethod
+    def of(cls, s: Signal, baseline: Baseline, model: Model) -> _Place:
+        place = (s.product, s.rule_uid, s.device)
+        rarity, site_rarity = baseline.rarity(place), baseline.site_rarity(place[:2])
+        history = model.history.get(rule_key(s.product, s.rule_name), 0.0)
+        return cls(rarity, site_rarity, (history / 3, rarity / 5, site_rarity / 5, float(baseline.is_new(place))))
 
 
 def host_names(signals: list[Signal], owner: Owner) -> dict[str, str]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from vedette.config import Settings, load_toml
-from vedette.skills.triage.signals import SLOT_MS, Signal
+from vedette.skills.triage.signals import DAY_MS, Signal
 
 Criticality = Literal["low", "medium", "high", "critical"]
 WEIGHT: dict[str, float] = {"low": 0.0, "medium": 0.0, "high": 0.5, "critical": 1.0}
@@ -124,6 +124,7 @@ class Owner:
             for name in (asset.name, *asset.hostnames, *asset.addresses):
                 self._by_name.setdefault(name.lower(), asset)
         self._ranges = [(ip_network(n.cidr), n) for n in self.assets.network]
+        self._fitting: dict[tuple[object, ...], tuple[Exemption, ...]] = {}
         self._exceptions = [(e, [ip_network(s, strict=False) for s in e.sources]) for e in self.exceptions.exception]
 
     @classmethod
@@ -154,14 +155,17 @@ class Owner:
 
     def exception_for(self, signal: Signal) -> Exemption | None:
         """The first exception that covers the whole signal."""
-        asset = self.asset(signal.device)
-        for exception, networks in self._exceptions:
-            if _covers(exception, networks, signal, asset):
-                return exception
-        return None
+        kind = (signal.product, signal.rule_uid, signal.rule_name, signal.device, signal.entities)
+        fitting = self._fitting.get(kind)
+        if fitting is None:
+            asset = self.asset(signal.device)
+            fitting = tuple(e for e, networks in self._exceptions if _fits(e, networks, signal, asset))
+            self._fitting[kind] = fitting
+        return next((e for e in fitting if _in_force(e, signal)), None)
 
 
-def _covers(e: Exemption, networks: list[IPv4Network | IPv6Network], signal: Signal, asset: Asset | None) -> bool:
+def _fits(e: Exemption, networks: list[IPv4Network | IPv6Network], signal: Signal, asset: Asset | None) -> bool:
+    """Whether all conditions but those of time hold."""
     if e.rules and signal.rule_uid not in e.rules and signal.rule_name not in e.rules:
         return False
     if e.products and signal.product not in e.products:
@@ -170,19 +174,20 @@ def _covers(e: Exemption, networks: list[IPv4Network | IPv6Network], signal: Sig
         names = {signal.device.lower()} | ({asset.name.lower()} if asset else set())
         if names.isdisjoint(h.lower() for h in e.hosts):
             return False
-    if networks and not any(
-        (a := _address(x[4:])) and any(a in n for n in networks) for x in signal.entities if x[:4] == "src:"
-    ):
+    sources = [_address(x[4:]) for x in signal.entities if x.startswith("src:")] if networks else []
+    return not networks or any(source and source in network for source in sources for network in networks)
+
+
+def _in_force(e: Exemption, signal: Signal) -> bool:
+    """Whether the exception holds from the signal's first alert to its last."""
+    if e.start and signal.first < e.start.timestamp() * 1000:
         return False
-    begin, end = e.start, e.until
-    if begin and signal.first < begin.timestamp() * 1000:
-        return False
-    if end and signal.last > end.timestamp() * 1000:
+    if e.until and signal.last > e.until.timestamp() * 1000:
         return False
     if e.daily and not (_in_daily(e.daily, signal.first) and _in_daily(e.daily, signal.last)):
         return False
-    last_day = datetime(e.expires.year, e.expires.month, e.expires.day, tzinfo=UTC).timestamp() * 1000 + 144 * SLOT_MS
-    return signal.last < last_day
+    last_day = datetime(e.expires.year, e.expires.month, e.expires.day, tzinfo=UTC).timestamp() * 1000
+    return signal.last < last_day + DAY_MS
 
 
 def _in_daily(window: str, moment: int) -> bool:
@@ -193,7 +198,7 @@ def _in_daily(window: str, moment: int) -> bool:
 
 
 @lru_cache(maxsize=65_536)
-def _address(text: str) -> object:
+def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text)
     except ValueError:

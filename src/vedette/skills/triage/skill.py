@@ -64,22 +64,27 @@ class Triage:
         groups = form(weigh(signals, baseline, self.model, self.owner), self.model, self.owner)
         aftermath(groups)
         before = {h: c.id for c in self.state.cases(day - 1) for h in c.hosts if c.verdict is Verdict.ESCALATE}
-        drafts = [self._case(group, baseline, before) for group in groups]
+        shown = [choose(group) for group in groups]
+        samples = self.state.samples([w.signal for part in shown for w in part])
+        drafts = [self._case(g, part, samples, baseline, before) for g, part in zip(groups, shown, strict=True)]
         drafts.sort(key=lambda c: (_ORDER[c.verdict], -c.probability, -c.severity, c.first, c.id))
         types = self.state.label_counts()
         return [self._close(_with(c, rank=i), types) for i, c in enumerate(drafts, 1)]
 
-    def _case(self, group: Group, baseline: Baseline, before: dict[str, str]) -> Case:
-        plain = self.model.probability(case_values(group, self.owner))
-        masked = self.model.probability(case_values(group, self.owner, masked=True))
-        shown = choose(group)
-        samples = {id(w): self.state.sample(w.signal) for w in shown}
+    def _case(
+        self, group: Group, shown: list[Weighed], samples: dict[int, Alert], baseline: Baseline, before: dict[str, str]
+    ) -> Case:
+        values = case_values(group, self.owner)
+        plain = masked = self.model.probability(values)
+        if any(w.masked != w.points for w in group.members):
+            masked = self.model.probability(case_values(group, self.owner, masked=True))
         strong = [w for w in group.members if w.points > WEAK]
         tactics = tuple(sorted({w.tactic for w in strong if w.tactic}, key=attack.tactic_order))
         severity = self._severity(group, tactics)
         verdict = self._verdict(group, max(plain, masked), severity)
-        refs = {key: alert.ref for key, alert in samples.items()}
-        why = explain.reasons(group, shown, self.model, baseline, self.owner, refs)
+        for w in shown:
+            w.ref = samples[w.signal.rowid].ref
+        why = explain.reasons(group, shown, self.model.case_parts(values), self.model, baseline, self.owner)
         what = explain.title(group, shown, tactics)
         hosts = tuple(dict.fromkeys([w.host for w in shown] + sorted({w.host for w in group.members})))
         return Case(
@@ -92,8 +97,8 @@ class Triage:
             severity=severity,
             title=what,
             summary=explain.summary(what, group, verdict, severity, why),
-            hosts=hosts[:50],
-            observables=_observables(samples),
+            hosts=hosts,
+            observables=_observables([samples[w.signal.rowid] for w in shown]),
             first=group.first,
             last=group.last,
             alerts=sum(w.signal.count for w in group.members),
@@ -101,7 +106,7 @@ class Triage:
             tactics=tactics,
             techniques=_techniques(group),
             reasons=why,
-            evidence=tuple(self._evidence(group, w, samples[id(w)]) for w in shown),
+            evidence=tuple(self._evidence(group, w, samples[w.signal.rowid]) for w in shown),
             timeline=_timeline(group),
             next_steps=explain.next_steps(verdict, tactics),
             excused=_excuses(group),
@@ -254,14 +259,14 @@ def _day_name(day: int) -> str:
     return datetime.fromtimestamp(day * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")
 
 
-def _observables(samples: dict[int, Alert]) -> tuple[Observable, ...]:
-    return tuple(dict.fromkeys(o for alert in samples.values() for o in alert.observables))[:40]
+def _observables(shown: list[Alert]) -> tuple[Observable, ...]:
+    return tuple(dict.fromkeys(o for alert in shown for o in alert.observables))
 
 
 def _techniques(group: Group) -> tuple[str, ...]:
     found: tuple[str, ...] = ()
     for w in sorted(group.members, key=lambda w: -w.points):
-        found = merged(found, w.signal.techniques, limit=30)
+        found = merged(found, w.signal.techniques, limit=1_000)
     return found
 
 

@@ -7,7 +7,7 @@ killed at any point therefore resumes where it stopped, and no alert is lost or 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
@@ -141,6 +141,11 @@ class State:
         row = self.db.execute("SELECT offset, line FROM stream WHERE key=?", (key,)).fetchone()
         return Position(key, *row) if row else None
 
+    def positions(self) -> dict[str, Position]:
+        """Of all streams, by their keys."""
+        rows = self.db.execute("SELECT key, offset, line FROM stream")
+        return {key: Position(key, offset, line) for key, offset, line in rows}
+
     def folder(self) -> Folder:
         """A folder that knows what earlier runs folded."""
         return Folder(self._folded)
@@ -236,8 +241,16 @@ class State:
             Signal(*(*r[1:6], _strings(r[6]), *r[7:13], _strings(r[13]), _strings(r[14]), None, r[0])) for r in rows
         ]
 
-    def sample(self, signal: Signal) -> Alert:
-        return _alert(self.db.execute("SELECT sample FROM signal WHERE id=?", (signal.rowid,)).fetchone()[0])
+    def samples(self, signals: Sequence[Signal]) -> dict[int, Alert]:
+        """The alert that is shown for each signal, by its `rowid`."""
+        found: dict[int, Alert] = {}
+        ids = [s.rowid for s in signals]
+        for i in range(0, len(ids), 500):
+            part = ids[i : i + 500]
+            marks_only = ",".join("?" * len(part))
+            rows = self.db.execute(f"SELECT id, sample FROM signal WHERE id IN ({marks_only})", part)  # noqa: S608
+            found.update((rowid, _alert(data)) for rowid, data in rows)
+        return found
 
     def context(self, flow: str, limit: int = 4) -> list[Context]:
         rows = (
