@@ -6,8 +6,7 @@ VedetteError                 exit code 1
 │   └── RecordError          3   one record is unusable; the reader rejects it and goes on
 ├── StateError               4   the state file cannot be opened, read or written
 ├── OutputError              5   a result cannot be written (a full disk, no permission)
-├── ArtefactError            6   a shipped or trained artefact does not match its manifest
-└── NetworkRefused           7   something asked for a connection that is not allowed
+└── ArtefactError            6   a shipped or trained artefact does not match its manifest
 
 A message says what (the value, quoted), where (file:line, or the record's id) and what to do.
 """
@@ -51,7 +50,3 @@ class OutputError(VedetteError):
 
 class ArtefactError(VedetteError):
     exit_code = 6
-
-
-class NetworkRefused(VedetteError):
-    exit_code = 7

@@ -29,9 +29,7 @@ def label(
 
     if not (out / STATE).is_file():
         raise InputError("no triage state here", where=str(out), remedy="run `vedette triage` first, or give its --out")
-    with explained(out / STATE):
-        state = State(out / STATE)
+    with explained(out / STATE), State(out / STATE) as state:
         for case_id in cases:
             case = state.label(case_id, finding is Finding.ATTACK, note)
             print(f"{case_id} labelled {finding} ({case_type(case)})")
-        state.close()

@@ -83,15 +83,18 @@ def triage(
         raise ConfigError(f"miss bound {miss_bound} is not a share between 0 and 0.5", remedy="use a value as 0.01")
     if day is not None and not _is_day(day):
         raise ConfigError(f"'{day}' is no day", remedy="write it as 2026-03-10")
-    skill = _open(out, assets, exceptions, model, miss_bound)
     from vedette.connect.ahead import Ahead, possible
     from vedette.connect.open import STDIN
     from vedette.connect.read import read
     from vedette.skills.triage.state import explained
 
-    _collect_seldom()
-    desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
-    with explained(out / STATE), _stoppable() as stopped:
+    owner_files = (assets, exceptions)
+    with (
+        explained(out / STATE),
+        _opened(out, owner_files, model, miss_bound) as skill,
+        _stoppable() as stopped,
+    ):
+        desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
         apart = possible() and not follow and STDIN not in inputs
         positions = skill.state.positions()
         reader = read(
@@ -104,10 +107,8 @@ def triage(
             stop=lambda: stopped() or (follow and desk.look()),
         )
         _take_in(skill, Ahead(reader, positions, stopped) if apart else reader)
-    with explained(out / STATE):
         desk.finish()
         counts = skill.state.counts()
-        skill.state.close()
     if stopped() and not follow:
         print("vedette: stopped early; run the same command again to go on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
@@ -122,24 +123,26 @@ def _is_day(text: str) -> bool:
         return False
 
 
-def _open(
-    out: Path, assets: Path | None, exceptions: Path | None, model: Path | None, miss_bound: float | None
-) -> Triage:
+@contextmanager
+def _opened(
+    out: Path, owner_files: tuple[Path | None, Path | None], model: Path | None, miss_bound: float | None
+) -> Iterator[Triage]:
     from vedette.skills.triage import model as weights
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.skill import Triage
-    from vedette.skills.triage.state import State, explained
+    from vedette.skills.triage.state import State
 
-    owner = Owner.load(assets, exceptions)
+    owner = Owner.load(*owner_files)
     loaded = weights.load(model) if model else weights.load()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(
-            f"cannot make the folder: {error.strerror}", where=str(out), remedy="choose another --out"
-        ) from error
-    with explained(out / STATE):
-        return Triage(State(out / STATE), loaded, owner, miss_bound=miss_bound)
+        remedy = "choose another --out"
+        raise OutputError(f"cannot make the folder: {error.strerror}", where=str(out), remedy=remedy) from error
+    with State(out / STATE) as state:
+        skill = Triage(state, loaded, owner, miss_bound=miss_bound)
+        _collect_seldom()
+        yield skill
 
 
 def _collect_seldom() -> None:

@@ -124,4 +124,6 @@ def why_empty(queue: Queue) -> str:
         return "No records were read. Check that the input holds alerts and that its time range is the one you want."
     if counts.rejected == counts.read:
         return f"None of the {plural(counts.read, 'record')} read could be used: see the rejected records below."
+    if counts.in_cases:
+        return f"No case is of this day; {plural(counts.in_cases, 'alert')} of other days are in cases."
     return f"None of the {plural(counts.read, 'record')} read became part of a case: {balance(counts)}."

@@ -203,6 +203,7 @@ VERDICT_WORDS = {
 
 def summary(what: str, group: Group, verdict: Verdict, severity: Severity, why: tuple[Reason, ...]) -> str:
     hosts = sorted({w.host for w in group.members})
+    excused = all(w.excuse for w in group.members)
     where = ", ".join(hosts[:4]) + (f" and {len(hosts) - 4} more" if len(hosts) > 4 else "")
     return (
         _prompt()
@@ -210,7 +211,9 @@ def summary(what: str, group: Group, verdict: Verdict, severity: Severity, why: 
             when=f"{clock(group.first)} to {clock(group.last)} UTC",
             what=what,
             where=where,
-            verdict=VERDICT_WORDS[verdict],
+            verdict=VERDICT_WORDS[verdict]
+            if not excused
+            else "The owner expects it: nothing to do unless that is wrong.",
             why=why[0].text[0].lower() + why[0].text[1:].rstrip(".") if why else "nothing in it stands out",
             severity=severity.name.lower(),
         )

@@ -37,10 +37,6 @@ class Model(msgspec.Struct, frozen=True, dict=True):
     rare: float = 3.0  # rarity from which a signal can belong to one
     sha256: str = ""
 
-    @cached_property
-    def familiar(self) -> frozenset[str]:
-        return frozenset(self.history)
-
     def points(self, values: tuple[float, ...]) -> float:
         """Log-odds of one signal from its values in the order of SIGNAL_TERMS."""
         return self.signal_bias + sum(w * v for w, v in zip(self._signal, values, strict=True))

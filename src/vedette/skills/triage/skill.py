@@ -169,14 +169,21 @@ class Triage:
             context=context,
         )
 
-    def notes(self) -> list[str]:
+    def notes(self, shown_day: str | None = None) -> list[str]:
         """What the analyst has to know about these cases."""
         found = self.state.notes()
         days = self.state.days()
+        if shown_day is not None and shown_day not in map(_day_name, days):
+            found.append(f"No alert is of {shown_day}; there are alerts of {_span(days)}.")
         if len(days) == 1:
             found.append(
                 "Only one day of this site is known: what is usual is judged within the day. "
                 "It gets better with each day."
+            )
+        if self.miss_bound and not any(c.closed for c in self.state.cases()):
+            found.append(
+                f"Nothing is closed: a miss bound of {self.miss_bound:.2%} takes {closing.needed(self.miss_bound)} "
+                "labelled cases of one type without an attack among them (`vedette label`)."
             )
         for e in self.owner.exceptions.exception:
             if days and e.expires.isoformat() < _day_name(days[-1]):
@@ -201,7 +208,7 @@ class Triage:
 
     # -- result -------------------------------------------------------------------------------
 
-    def queue(self, *, reject_file: str = "", notes: Iterable[str] = (), day: str | None = None) -> Queue:
+    def queue(self, *, reject_file: str = "", day: str | None = None) -> Queue:
         """The cases of all days, or of one (YYYY-MM-DD), strongest first."""
         cases = sorted(
             self.state.cases(), key=lambda c: (_ORDER[c.verdict], -c.probability, -c.severity, c.first, c.id)
@@ -220,7 +227,7 @@ class Triage:
             rejects=tuple(self.state.rejects(SHOWN_REJECTS)),
             reject_file=reject_file if counts.rejected else "",
             model=f"{self.model.name} {self.model.sha256[:12]}",
-            notes=(*self.notes(), *notes),
+            notes=tuple(self.notes(day)),
         )
 
 
@@ -232,31 +239,25 @@ def _with(case: Case, **changes: object) -> Case:
 
 
 def _case_id(group: Group) -> str:
+    """The day, and what opened the case: its first signal; for routine, the device or the exception alone."""
     first = min(
         group.members, key=lambda w: (w.signal.first, w.signal.product, w.signal.rule_uid, w.host, w.signal.entities)
     )
-    s = first.signal
-    kind = "routine" if group.routine else "case"
-    excuse = first.excuse.id if first.excuse else ""
-    name = "\0".join(
-        (
-            str(group.day),
-            kind,
-            excuse,
-            str(s.first if not group.routine else 0),
-            s.product if not group.routine else "",
-            s.rule_uid if not group.routine else "",
-            first.host,
-            *(s.entities if not group.routine else ()),
-        )
-    )
-    return (
-        f"{_day_name(group.day).replace('-', '')}-{blake2b(name.encode('utf-8', 'replace'), digest_size=6).hexdigest()}"
-    )
+    if group.routine:
+        parts = ["routine", first.excuse.id if first.excuse else first.host]
+    else:
+        s = first.signal
+        parts = ["case", str(s.first), s.product, s.rule_uid, first.host, *s.entities]
+    digest = blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=6).hexdigest()
+    return f"{_day_name(group.day).replace('-', '')}-{digest}"
 
 
 def _day_name(day: int) -> str:
     return datetime.fromtimestamp(day * DAY_MS / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _span(days: list[int]) -> str:
+    return f"{_day_name(days[0])} to {_day_name(days[-1])}" if days else "no day"
 
 
 def _observables(shown: list[Alert]) -> tuple[Observable, ...]:

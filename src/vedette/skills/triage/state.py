@@ -104,24 +104,34 @@ class State:
         self.path = path
         with explained(path):
             self.db = sqlite3.connect(path, isolation_level=None, timeout=10)
-            self.db.create_function("merged", 2, _merged, deterministic=True)
-            self.db.execute("PRAGMA journal_mode=WAL")
-            self.db.execute("PRAGMA synchronous=NORMAL")
-            self.db.execute("PRAGMA cache_size=-16384")
-            self.db.execute("PRAGMA wal_autocheckpoint=16000")
-            version = self.db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                self.db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
-            elif version != VERSION:
-                raise StateError(
-                    f"state version {version}, this Vedette reads {VERSION}",
-                    where=str(path),
-                    remedy="use a new --out folder",
-                )
+            try:
+                self._prepare()
+            except BaseException:
+                self.db.close()
+                raise
+
+    def _prepare(self) -> None:
+        self.db.create_function("merged", 2, _merged, deterministic=True)
+        self.db.execute("PRAGMA journal_mode=WAL")
+        self.db.execute("PRAGMA synchronous=NORMAL")
+        self.db.execute("PRAGMA cache_size=-16384")
+        self.db.execute("PRAGMA wal_autocheckpoint=16000")
+        version = self.db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            self.db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT;")
+        elif version != VERSION:
+            what = f"state version {version}, this Vedette reads {VERSION}"
+            raise StateError(what, where=str(self.path), remedy="use a new --out folder")
 
     def close(self) -> None:
         with explained(self.path):
             self.db.close()
+
+    def __enter__(self) -> State:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
