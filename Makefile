@@ -75,7 +75,7 @@ wheel-check: $(VENV)/installed ## build the wheel, install it alone, run the tes
 bench-triage: $(VENV)/installed ## speed and memory of triage
 	$(PY) bench/triage.py
 
-bench-triage-quality: $(VENV)/installed ## how good triage's queue is
+bench-triage-quality: $(VENV)/installed-train ## how good triage's queue is
 	$(PY) bench/triage_quality.py
 
 LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \

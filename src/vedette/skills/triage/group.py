@@ -28,7 +28,7 @@ BUILT_IN = frozenset(
         "nobody", "-", "guest",
     )
 )  # fmt: skip
-LONELY = 2
+LONELY = 2  # devices on which a severe rule may be seen and still stand out, however regular it is
 THREAD_POINTS = -4.0  # points from which a signal may be joined over hours
 
 
