@@ -353,3 +353,10 @@ def test_training_without_its_libraries_says_what_to_install(vedette: Vedette, t
     )
     assert done.code == 2
     assert "pip install 'vedette[train]'" in done.err
+
+
+def test_an_out_folder_is_never_taken_for_input(vedette: Vedette, alerts: Path) -> None:
+    first = vedette("triage", ".", "--format", "jsonl")
+    assert sum(json.loads(line)["alerts"] for line in first.out.splitlines()) == 126
+    assert vedette("triage", ".", "--format", "jsonl").out == first.out
+    assert not (alerts.parent / "vedette-out" / "rejected.jsonl").exists()

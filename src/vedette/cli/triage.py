@@ -127,6 +127,7 @@ def _is_day(text: str) -> bool:
 def _opened(
     out: Path, owner_files: tuple[Path | None, Path | None], model: Path | None, miss_bound: float | None
 ) -> Iterator[Triage]:
+    from vedette.connect.open import OWN_OUTPUT
     from vedette.skills.triage import model as weights
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.skill import Triage
@@ -136,9 +137,10 @@ def _opened(
     loaded = weights.load(model) if model else weights.load()
     try:
         out.mkdir(parents=True, exist_ok=True)
+        (out / OWN_OUTPUT).touch()
     except OSError as error:
         remedy = "choose another --out"
-        raise OutputError(f"cannot make the folder: {error.strerror}", where=str(out), remedy=remedy) from error
+        raise OutputError(f"cannot write to the folder: {error.strerror}", where=str(out), remedy=remedy) from error
     with State(out / STATE) as state:
         skill = Triage(state, loaded, owner, miss_bound=miss_bound)
         _collect_seldom()

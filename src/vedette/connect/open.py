@@ -15,6 +15,7 @@ from typing import BinaryIO
 from vedette.connect.inflate import PIECE, Expansion, Pull, inflate, kind_of
 from vedette.errors import InputError
 
+OWN_OUTPUT = ".vedette"  # marks a folder that a run of ours writes to
 STDIN = "-"
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -161,9 +162,12 @@ def _open_stdin() -> Iterator[Opened]:
 
 
 def _folder(folder: Path) -> Iterator[Opened]:
-    """Recursive, sorted, without hidden files."""
+    """Recursive, sorted, without hidden files and without what an earlier run wrote."""
     failures: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=failures.append):
+        if OWN_OUTPUT in files:
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = Path(parent, name)
