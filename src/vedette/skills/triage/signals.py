@@ -190,7 +190,7 @@ def _add(signal: Signal, alert: Alert) -> None:
         signal.tactics = merged(signal.tactics, alert.tactics)
 
 
-def merged(left: tuple[str, ...], right: tuple[str, ...], limit: int = 12) -> tuple[str, ...]:
+def merged(left: tuple[str, ...], right: tuple[str, ...], limit: int = 100) -> tuple[str, ...]:
     """Both without repeats, in order, at most `limit`."""
     if left == right:
         return left
