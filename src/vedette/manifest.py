@@ -39,14 +39,17 @@ def sha256_file(path: Path | str) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def atomic_write(path: Path | str, content: bytes | str) -> None:
-    """The file holds all of `content` or what it held before. Raises OutputError."""
+def atomic_write(path: Path | str, content: bytes | str | Iterable[str]) -> None:
+    """The file holds all of `content` or what it held before. Iterables are written as they come. Raises OutputError."""
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
+    if isinstance(content, bytes):
+        parts: Iterable[bytes] = [content]
+    else:
+        parts = (part.encode() for part in ([content] if isinstance(content, str) else content))
     temporary = path.with_name(f".{path.name}.{token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         if path.exists():

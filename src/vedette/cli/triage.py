@@ -172,8 +172,8 @@ class _Desk:
 
         self.skill.build()
         rejected = self.out / REJECTS
-        if rejects.write(self.skill.state.rejects(), rejected) == 0:
-            rejected.unlink()
+        if self.skill.state.counts().rejected:
+            rejects.write(self.skill.state.rejects(), rejected)
         queue = self.skill.queue(reject_file=str(rejected))
         self.show(self.skill.queue(reject_file=str(rejected), day=self.day) if self.day else queue)
         for name, file in FILES.items():

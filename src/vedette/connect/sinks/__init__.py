@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,11 @@ VIEWS: Registry[View] = Registry(
     },
 )
 
+# Views that grow with the number of cases, piece by piece.
+PIECES: Registry[Callable[[Queue], Iterator[str]]] = Registry(
+    "view in pieces", {"csv": "vedette.connect.sinks.csv:lines", "jsonl": "vedette.connect.sinks.jsonl:lines"}
+)
+
 # What a run leaves in its folder, by the view that writes it.
 FILES = {
     "jsonl": "cases.jsonl",
@@ -38,4 +44,4 @@ FILES = {
 
 def write(name: str, queue: Queue, path: Path | str) -> None:
     """Raises ConfigError for an unknown view, OutputError where the file cannot be written whole."""
-    atomic_write(path, VIEWS.load(name)(queue))
+    atomic_write(path, PIECES.load(name)(queue) if name in PIECES else VIEWS.load(name)(queue))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator, Sequence
 
 from vedette.connect.sinks.wording import moment, technique
 from vedette.guard.neutralise import printable
@@ -46,10 +47,19 @@ COLUMNS = (
 
 
 def render(queue: Queue) -> str:
+    return "".join(lines(queue))
+
+
+def lines(queue: Queue) -> Iterator[str]:
+    """The same piece by piece."""
+    yield _written(COLUMNS)
+    for case in queue.cases:
+        yield _written([_cell(value) for value in _row(case)])
+
+
+def _written(cells: Sequence[str]) -> str:
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    writer.writerow(COLUMNS)
-    writer.writerows([_cell(value) for value in _row(case)] for case in queue.cases)
+    csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(cells)
     return out.getvalue()
 
 

@@ -6,6 +6,7 @@ All text is there, but in printing characters only: `cat` on a terminal is harml
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -19,7 +20,12 @@ _encode = msgspec.json.Encoder().encode
 
 def render(queue: Queue) -> str:
     """Keys in the order of `types.Case`; `read` gives the cases back."""
-    return "".join(f"{_line(case)}\n" for case in queue.cases)
+    return "".join(lines(queue))
+
+
+def lines(queue: Queue) -> Iterator[str]:
+    """The same piece by piece: a month of cases needs no room twice."""
+    return (f"{line(case)}\n" for case in queue.cases)
 
 
 def read(text: str) -> tuple[Case, ...]:
@@ -42,12 +48,13 @@ def summary(queue: Queue) -> str:
     return escaped(json.dumps(msgspec.to_builtins(fields), indent=2, ensure_ascii=False), _escape_or_newline) + "\n"
 
 
-def _line(record: Any) -> str:
+def line(record: Any) -> str:
+    """A struct as one line of JSON in printing characters."""
     try:
-        line = _encode(record).decode()
+        text = _encode(record).decode()
     except UnicodeEncodeError:  # an unpaired surrogate, which UTF-8 cannot hold and JSON's \ud800 can
-        line = json.dumps(msgspec.to_builtins(record), separators=(",", ":"))
-    return escaped(line, _escape)
+        text = json.dumps(msgspec.to_builtins(record), separators=(",", ":"))
+    return escaped(text, _escape)
 
 
 def _escape(char: str) -> str:

@@ -5,24 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
-from vedette.manifest import output_error
+from vedette.connect.sinks.jsonl import line
+from vedette.manifest import atomic_write
 from vedette.types import Rejected
 
-_encode = msgspec.json.Encoder().encode
 
-
-def write(rejects: Iterable[Rejected], path: Path) -> int:
-    """Streams, so that a million rejects cost no memory; in place at once. Returns how many. Raises OutputError."""
-    draft = path.with_name(path.name + ".part")
-    count = 0
-    try:
-        with draft.open("wb") as out:
-            for rejected in rejects:
-                out.write(_encode(rejected) + b"\n")
-                count += 1
-        draft.replace(path)
-    except OSError as error:
-        raise output_error(path, error) from error
-    return count
+def write(rejects: Iterable[Rejected], path: Path) -> None:
+    """Written as they come, so that a million rejects need no room. Raises OutputError."""
+    atomic_write(path, (line(rejected) + "\n" for rejected in rejects))
