@@ -40,7 +40,7 @@ def sha256_file(path: Path | str) -> str:
 
 
 def atomic_write(path: Path | str, content: bytes | str | Iterable[str]) -> None:
-    """The file holds all of `content` or what it held before. Iterables are written as they come. Raises OutputError."""
+    """The file holds all of `content` or what it held before. Iterables are written as they come. OutputError."""
     path = Path(path)
     if isinstance(content, bytes):
         parts: Iterable[bytes] = [content]

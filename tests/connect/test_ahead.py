@@ -84,3 +84,11 @@ def test_stopping_leaves_no_process(alerts: Path) -> None:
     assert len(list(apart)) == 1
     with pytest.raises(ChildProcessError):
         os.waitpid(apart._child, os.WNOHANG)
+
+
+def test_closing_before_reading_leaves_no_process(alerts: Path) -> None:
+    with Ahead(reader(alerts), {}, lambda: False) as apart:
+        pass
+    apart.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(apart._child, os.WNOHANG)

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -22,7 +22,9 @@ from vedette.errors import ConfigError, InputError, OutputError
 if TYPE_CHECKING:
     from vedette.connect.ahead import Ahead
     from vedette.connect.read import Reader
+    from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.skill import Triage
+    from vedette.skills.triage.state import State
     from vedette.types import Queue
 
 STATE, REJECTS = "state.db", "rejected.jsonl"
@@ -86,29 +88,30 @@ def triage(
     from vedette.connect.ahead import Ahead, possible
     from vedette.connect.open import STDIN
     from vedette.connect.read import read
-    from vedette.skills.triage.state import explained
+    from vedette.skills.triage.owner import Owner
+    from vedette.skills.triage.state import State, explained
 
-    owner_files = (assets, exceptions)
-    with (
-        explained(out / STATE),
-        _opened(out, owner_files, model, miss_bound) as skill,
-        _stoppable() as stopped,
-    ):
-        desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
+    owner = Owner.load(assets, exceptions)
+    _make(out)
+    with explained(out / STATE), State(out / STATE) as state, _stoppable() as stopped:
         apart = possible() and not follow and STDIN not in inputs
-        positions = skill.state.positions()
+        positions = state.positions()
         reader = read(
             inputs,
             source=source,
             field_map=field_map,
             timezone=timezone,
-            resume=positions.get if apart else skill.state.position,
+            resume=positions.get if apart else state.position,
             follow=follow,
             stop=lambda: stopped() or (follow and desk.look()),
         )
-        _take_in(skill, Ahead(reader, positions, stopped) if apart else reader)
+        _collect_seldom()
+        with Ahead(reader, positions, stopped) if apart else nullcontext(reader) as chunks:
+            skill = _skill(state, owner, model, miss_bound)  # while the reader is at work
+            desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
+            _take_in(skill, chunks)
         desk.finish()
-        counts = skill.state.counts()
+        counts = state.counts()
     if stopped() and not follow:
         print("vedette: stopped early; run the same command again to go on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED)
@@ -123,28 +126,22 @@ def _is_day(text: str) -> bool:
         return False
 
 
-@contextmanager
-def _opened(
-    out: Path, owner_files: tuple[Path | None, Path | None], model: Path | None, miss_bound: float | None
-) -> Iterator[Triage]:
+def _make(out: Path) -> None:
     from vedette.connect.open import OWN_OUTPUT
-    from vedette.skills.triage import model as weights
-    from vedette.skills.triage.owner import Owner
-    from vedette.skills.triage.skill import Triage
-    from vedette.skills.triage.state import State
 
-    owner = Owner.load(*owner_files)
-    loaded = weights.load(model) if model else weights.load()
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / OWN_OUTPUT).touch()
     except OSError as error:
         remedy = "choose another --out"
         raise OutputError(f"cannot write to the folder: {error.strerror}", where=str(out), remedy=remedy) from error
-    with State(out / STATE) as state:
-        skill = Triage(state, loaded, owner, miss_bound=miss_bound)
-        _collect_seldom()
-        yield skill
+
+
+def _skill(state: State, owner: Owner, model: Path | None, miss_bound: float | None) -> Triage:
+    from vedette.skills.triage import model as weights
+    from vedette.skills.triage.skill import Triage
+
+    return Triage(state, weights.load(model) if model else weights.load(), owner, miss_bound=miss_bound)
 
 
 def _collect_seldom() -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 import msgspec
@@ -35,7 +36,7 @@ def possible() -> bool:
 
 
 class Ahead:
-    """Iterates over the chunks of a `Reader`, once; `notes` are the reader's. Start it before any thread.
+    """Iterates over the chunks of a `Reader`, once; `notes` are the reader's. Start it before any thread, and close it.
 
     `positions` is what the reader's `resume` looks into; it is kept up in the reader's process.
     """
@@ -44,6 +45,7 @@ class Ahead:
         self.notes: list[str] = []
         self._stop = stop
         taker, giver = os.pipe()
+        _widen(giver)
         self._child = os.fork()
         if self._child == 0:
             os.close(taker)
@@ -65,8 +67,28 @@ class Ahead:
                 if self._stop():
                     return
         finally:
-            self._pipe.close()  # a reader that still writes ends with it
+            self.close()
+
+    def close(self) -> None:
+        """End the reader's process, wherever it is."""
+        if not self._pipe.closed:
+            self._pipe.close()
+            os.kill(self._child, signal.SIGKILL)  # it keeps nothing that could be lost; ended ones do not mind
             os.waitpid(self._child, 0)
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _widen(pipe: int) -> None:
+    """As much room as the system gives, so that neither process waits for the other all the time."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 1 << 20)
 
 
 def _give(reader: Reader, positions: dict[str, Position], giver: int) -> None:

@@ -14,7 +14,7 @@ from vedette.connect.stream import Options, StreamReader
 from vedette.errors import ConfigError, InputError
 from vedette.types import Chunk, Position, Rejected
 
-CHUNK_RECORDS = 5_000
+CHUNK_RECORDS = 2_000
 
 
 class Reader:

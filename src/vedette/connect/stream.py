@@ -31,7 +31,7 @@ class Options:
     source: str = "auto"
     field_map: FieldMap | None = None
     timezone: str | None = None
-    chunk_records: int = 5_000
+    chunk_records: int = 2_000
     resume: Callable[[str], Position | None] = lambda key: None
 
 
