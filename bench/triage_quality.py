@@ -52,7 +52,6 @@ class Shown:
 class Outcome:
     """One held-out scenario under one method: its days' queues, best first."""
 
-    scenario: str
     phases: set[str]
     queues: list[list[Shown]] = field(default_factory=list)
 
@@ -70,15 +69,16 @@ class Outcome:
 
 def triaged(path: Path, model: Model, phases: set[str], folder: Path) -> Outcome:
     """A held-out scenario through the product."""
-    state = State(folder / f"{path.stem}.db")
-    skill = Triage(state, model, Owner())
-    for _ in skill.ingest(read([str(path)])):
-        pass
-    skill.build()
+    with State(folder / f"{path.stem}.db") as state:
+        skill = Triage(state, model, Owner())
+        for _ in skill.ingest(read([str(path)])):
+            pass
+        skill.build()
+        cases = skill.queue().cases
     known = labels(path)
-    outcome = Outcome(path.name.removesuffix("_alerts.txt"), phases)
+    outcome = Outcome(phases)
     by_day = defaultdict(list)
-    for case in skill.queue().cases:
+    for case in cases:
         by_day[case.day].append(case)
     for day in sorted(by_day):
         queue = sorted(by_day[day], key=lambda c: c.rank)
@@ -93,7 +93,6 @@ def triaged(path: Path, model: Model, phases: set[str], folder: Path) -> Outcome
                 for c in queue
             ]
         )
-    state.close()
     return outcome
 
 
@@ -121,7 +120,7 @@ Order = Callable[[Day, Sequence[tuple[Signal, str]]], tuple[float, ...]]
 
 
 def _baseline(found: Site, phases: set[str], order: Order) -> Outcome:
-    outcome = Outcome(found.name, phases)
+    outcome = Outcome(phases)
     for day in found.days:
         items: dict[tuple[str, str, str], list[tuple[Signal, str]]] = defaultdict(list)
         for signal, shown in zip(day.signals, day.shown, strict=True):

@@ -49,3 +49,11 @@ def test_values_read_like_the_fields_own_words() -> None:
     assert Role("src") is Role.SRC
     assert Kind("ip") is Kind.IP
     assert types.Severity(5) is types.Severity.CRITICAL
+
+
+def test_two_rules_on_one_event_are_two_alerts_and_one_alert_read_twice_is_one() -> None:
+    first = Alert(time=1, product="Elastic", rule_uid="a", rule_name="A", ref="x:1", uid="event-7")
+    other = Alert(time=1, product="Elastic", rule_uid="b", rule_name="B", ref="x:2", uid="event-7")
+    again = Alert(time=1, product="Elastic", rule_uid="a", rule_name="A", ref="y:9", uid="event-7")
+    assert first.fingerprint() != other.fingerprint()
+    assert first.fingerprint() == again.fingerprint()

@@ -96,8 +96,9 @@ class Alert(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     def fingerprint(self) -> bytes:
         """16 bytes that are equal for two copies of one alert, wherever they were read."""
-        if self.uid:
-            return blake2b(f"{self.product}\0{self.uid}".encode("utf-8", "replace"), digest_size=16).digest()
+        if self.uid:  # with the rule: two rules that fire on one event may both carry that event's id
+            name = f"{self.product}\0{self.rule_uid}\0{self.uid}"
+            return blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
         content = (self.time, self.product, self.rule_uid, self.rule_name, self.observables, self.texts, self.flow)
         return blake2b(_encode(content), digest_size=16).digest()
 

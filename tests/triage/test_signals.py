@@ -205,7 +205,8 @@ def test_only_what_sensors_vouch_for_joins() -> None:
 
 def test_fingerprints_by_the_sensors_id() -> None:
     one = alert("09:00", uid="7")
-    assert one.fingerprint() == alert("09:30", "other", uid="7", host="elsewhere").fingerprint()
+    assert one.fingerprint() == alert("09:30", uid="7", host="elsewhere").fingerprint()
+    assert one.fingerprint() != alert("09:00", "other", uid="7").fingerprint(), "another rule on the same event"
     assert one.fingerprint() != alert("09:00", uid="8").fingerprint()
     assert one.fingerprint() != alert("09:00", uid="7", product="Suricata").fingerprint()
 

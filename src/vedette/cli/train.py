@@ -23,9 +23,9 @@ def _group() -> None:
 def triage(
     data: Annotated[Path, typer.Argument(help="ait-ads-alerts-csv.zip: labelled alerts, one CSV a scenario.")],
     benchmarks: Annotated[Path, typer.Option(help="Folder of the benchmarks that must not be trained on.")],
-    out: Annotated[Path, typer.Option(help="Folder for model.json, its manifest and card.")],
+    out: Annotated[Path, typer.Option(help="Folder for model.json and its manifest.")],
 ) -> None:
-    """Learn the triage model's weights: minutes on one core, the same bytes each time."""
+    """Learn the triage model's weights: half a minute on one core, the same model each time."""
     try:
         from vedette.train.release import release
     except ModuleNotFoundError as error:

@@ -52,8 +52,7 @@ def label_of(ref: str, known: list[str]) -> str:
 def site(path: Path) -> Site:
     """One scenario: its signals by day, as triage sees them, with the labels of the alerts behind each."""
     known = labels(path)
-    with TemporaryDirectory() as folder:
-        state = State(Path(folder) / "state.db")
+    with TemporaryDirectory() as folder, State(Path(folder) / "state.db") as state:
         counts: dict[Key, Counter[str]] = {}
         fold = state.folder()
         for chunk in read([str(path)]):
@@ -72,7 +71,6 @@ def site(path: Path) -> Site:
             samples = state.samples(signals)
             shown = [label_of(samples[s.rowid].ref, known) for s in signals]
             found.days.append(Day(signals, load_baseline(state.db, day), tallies, shown))
-        state.close()
     return found
 
 

@@ -1,4 +1,4 @@
-"""Train the triage model on all labelled scenarios and write it with manifest and card."""
+"""Train the triage model on all labelled scenarios and write it with its manifest."""
 
 from __future__ import annotations
 
