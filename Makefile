@@ -13,10 +13,10 @@ WHEEL = build/wheel-check
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint format train-test wheel-check bench-triage bench-triage-quality lock clean
+.PHONY: help demo test check lint format train-test wheel-check bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(PY):
 	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -38,7 +38,7 @@ demo: $(VENV)/installed ## a made-up office day: thousands of alerts become a sh
 	@rm -rf $(DEMO)
 	@mkdir -p $(DEMO)
 	$(PY) examples/office_day.py --out $(DEMO)
-	$(VENV)/bin/vedette triage $(DEMO)/wazuh-alerts.json $(DEMO)/suricata-eve.json $(DEMO)/ecs-alerts.ndjson \
+	VEDETTE_KNOWLEDGE=$(DEMO)/knowledge.db $(VENV)/bin/vedette triage $(DEMO)/wazuh-alerts.json $(DEMO)/suricata-eve.json $(DEMO)/ecs-alerts.ndjson \
 		--assets examples/assets.toml --exceptions examples/exceptions.toml --out $(DEMO)/vedette-out
 
 test: $(VENV)/installed ## run the tests
@@ -77,6 +77,12 @@ bench-triage: $(VENV)/installed ## speed and memory of triage
 
 bench-triage-quality: $(VENV)/installed-train ## how good triage's queue is
 	$(PY) bench/triage_quality.py
+
+bench-knowledge: $(VENV)/installed ## speed and memory of the knowledge store, over ../shared/data
+	$(PY) bench/knowledge.py
+
+bench-knowledge-retrieval: $(VENV)/installed ## how well search answers
+	$(PY) bench/knowledge_retrieval.py
 
 LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml

@@ -31,6 +31,7 @@ from zipfile import ZipFile
 import msgspec
 
 from vedette.connect.sinks import FILES
+from vedette.knowledge.store import Knowledge
 from vedette.manifest import atomic_write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -368,6 +369,8 @@ def main() -> int:
     options.data = options.data.resolve()
     found: list[Result] = []
     with TemporaryDirectory() as name:
+        os.environ["VEDETTE_KNOWLEDGE"] = str(Path(name) / "knowledge.db")
+        Knowledge.open().close()  # made once a machine, not once a run
         for result in measure(options, Path(name)):
             found.append(result)
             print(".", end="", file=sys.stderr, flush=True)

@@ -56,6 +56,15 @@ def only_loopback() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def store_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the knowledge store lies for this process and those that it starts: never the user's."""
+    path = tmp_path_factory.mktemp("knowledge") / "knowledge.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VEDETTE_KNOWLEDGE", str(path))
+        yield path
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Of the repository."""

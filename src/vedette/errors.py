@@ -6,7 +6,8 @@ VedetteError                 exit code 1
 │   └── RecordError          3   one record is unusable; the reader rejects it and goes on
 ├── StateError               4   the state file cannot be opened, read or written
 ├── OutputError              5   a result cannot be written (a full disk, no permission)
-└── ArtefactError            6   a shipped or trained artefact does not match its manifest
+├── ArtefactError            6   a shipped, trained or imported artefact does not match its manifest
+└── FetchError               7   a publisher's file could not be fetched whole and unchanged
 
 A message says what (the value, quoted), where (file:line, or the record's id) and what to do.
 """
@@ -50,3 +51,7 @@ class OutputError(VedetteError):
 
 class ArtefactError(VedetteError):
     exit_code = 6
+
+
+class FetchError(VedetteError):
+    exit_code = 7

@@ -189,6 +189,58 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     refs: tuple[str, ...]  # evidence that the term rests on, at least one
 
 
+NO_ATTRIBUTION = "this is no attribution"
+
+
+class KnownTactic(msgspec.Struct, frozen=True, kw_only=True):
+    short_name: str
+    id: str
+    name: str
+
+
+class KnownTechnique(msgspec.Struct, frozen=True, kw_only=True):
+    """A technique that the rules state, as the knowledge store describes it."""
+
+    id: str  # as stated
+    status: str  # "active", "deprecated", "revoked", or "unverified": nothing that is known has this id
+    name: str = ""  # with its parent's, as "OS Credential Dumping: LSASS Memory"; that of `replaced_by` where it is set
+    replaced_by: str = ""  # the id in force today, where this one was revoked
+    tactics: tuple[str, ...] = ()  # short names
+
+
+class Helps(msgspec.Struct, frozen=True, kw_only=True):
+    """That a mitigation helps against a technique of the case."""
+
+    technique: str
+    by: str = ""  # the parent that it is stated for, where it is not stated for the sub-technique itself
+
+
+class KnownMitigation(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    helps: tuple[Helps, ...]
+
+
+class KnownGroup(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    name: str
+    aliases: tuple[str, ...]  # at most three
+    uses: tuple[str, ...]  # techniques of the case; a sub-technique counts for its parent
+
+
+class Background(msgspec.Struct, frozen=True, kw_only=True):
+    """What is publicly known about a case's techniques. Nothing of it bears on verdict or probability."""
+
+    knowledge: str  # release, date and content of what it was looked up in
+    tactics: tuple[KnownTactic, ...]
+    techniques: tuple[KnownTechnique, ...]  # those of the case, in its order
+    mitigations: tuple[KnownMitigation, ...]  # at most five, those that help against most of the techniques first
+    other_mitigations: int  # that are not listed
+    groups: tuple[KnownGroup, ...]  # at most three, those that share most and the most unusual techniques first
+    other_groups: int  # that use as many of the techniques as a listed one has to, and are not listed
+    caution: str = f"groups are known to use these techniques, too; {NO_ATTRIBUTION}"
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts of one day that belong together: the finding of the triage skill."""
 
@@ -216,6 +268,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     excused: tuple[str, ...] = ()  # owner's exceptions that apply, with reason and expiry
     continues: str = ""  # id of the case of the day before that it carries on
     closed: str = ""  # why the owner's miss bound closed it, "" where it stays open
+    background: Background | None = None  # added when the queue is shown, None where nothing could be looked up
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -239,3 +292,4 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     reject_file: str
     model: str  # name and sha256 of the weights
     notes: tuple[str, ...] = ()  # what the analyst has to know about this run
+    knowledge: str = ""  # release, date and content of what the cases' background was looked up in

@@ -184,6 +184,36 @@ def test_top_and_explain(vedette: Vedette, alerts: Path) -> None:
     assert "why" not in one
 
 
+def test_techniques_mitigations_and_groups_are_named_from_the_store(vedette: Vedette, alerts: Path) -> None:
+    for place, uids in enumerate((["T1003.001"], ["T1110.001"], ["T9999"])):
+        record = attack(300 + place)
+        record["rule"] = {**record["rule"], "mitre": {"id": uids}}  # type: ignore[dict-item]
+        with alerts.open("ab") as file:
+            file.write(lines(record))
+    done = vedette("triage", "alerts.json")
+    said = " ".join(done.out.split())
+    assert "T1003.001 OS Credential Dumping: LSASS Memory" in said
+    assert "T9999 (unverified)" in said
+    assert "Password Policies" in said
+    assert re.search(r"also used by G\d{4} \S.*; this is no attribution", said)
+    background = json.loads((alerts.parent / "vedette-out" / "cases.jsonl").read_text().splitlines()[0])["background"]
+    assert background["knowledge"].startswith("ATT&CK ")
+    summary = json.loads((alerts.parent / "vedette-out" / "summary.json").read_text())
+    assert summary["knowledge"] == background["knowledge"]
+
+    (alerts.parent / "broken.db").write_bytes(b"no database at all")
+    broken = "import os; os.environ['VEDETTE_KNOWLEDGE'] = 'broken.db'\n"
+    without = vedette("triage", "alerts.json", "--out", "without", before=broken)
+    assert (without.code, "Traceback" in without.err) == (0, False)
+    assert "Mitigations and groups are missing: the knowledge store cannot be used:" in " ".join(without.out.split())
+    assert "T1003.001 OS Credential Dumping: LSASS Memory" in (alerts.parent / "without" / "report.md").read_text()
+    rows = [
+        [(case["id"], case["probability"], case["rank"]) for case in map(json.loads, path.read_text().splitlines())]
+        for path in (alerts.parent / "vedette-out" / "cases.jsonl", alerts.parent / "without" / "cases.jsonl")
+    ]
+    assert rows[0] == rows[1], "the store decides nothing"
+
+
 def test_day(vedette: Vedette, alerts: Path) -> None:
     alerts.write_bytes(DAY + lines(wazuh(1, timestamp="2026-03-12T09:00:00+0000", id="later")))
     days = {}

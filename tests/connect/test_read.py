@@ -135,7 +135,7 @@ def test_gzip_cut_off_loses_only_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress, lambda raw: _zip({"m": raw})])
 def test_an_archive_bomb_is_stopped(tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: Any) -> None:
-    monkeypatch.setattr("vedette.connect.inflate.FREE", 4 * 1024 * 1024)
+    monkeypatch.setattr("vedette.inflate.FREE", 4 * 1024 * 1024)
     path = tmp_path / "a"
     path.write_bytes(pack(content(many(2)) + b"x" * 24_000_000))
     got = Got([path])

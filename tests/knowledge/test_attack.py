@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 
 import pytest
 
 from vedette.knowledge import attack
-
-FACTS = files("vedette.knowledge") / "facts"
 
 
 def test_a_sub_technique_knows_its_parent_and_its_tactics_in_order() -> None:
@@ -57,14 +54,3 @@ def test_enterprise_wins_where_domains_share_a_tactic() -> None:
     assert shared is not None
     assert only_ics is not None
     assert (shared.id, only_ics.domain) == ("TA0040", "ics")
-
-
-@pytest.mark.parametrize("name", ["attack_techniques.tsv", "attack_tactics.tsv"])
-def test_the_header_carries_the_release_and_its_sources(name: str) -> None:
-    header = [line for line in (FACTS / name).read_text("utf-8").splitlines() if line.startswith("#")]
-    assert re.match(r"# MITRE ATT&CK \d+\.\d+: ", header[0])
-    assert [re.fullmatch(r"# (\w+)-attack\.json\.gz sha256 [0-9a-f]{64}", line)[1] for line in header[1:]] == [  # type: ignore[index]
-        "enterprise",
-        "mobile",
-        "ics",
-    ]

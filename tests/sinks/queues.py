@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from vedette.types import (
+    Background,
     Case,
     Counts,
     Evidence,
+    Helps,
     Kind,
+    KnownGroup,
+    KnownMitigation,
+    KnownTactic,
+    KnownTechnique,
     Observable,
     Queue,
     Reason,
@@ -21,6 +27,7 @@ from vedette.types import (
 MIDNIGHT = 1_763_596_800_000  # 2025-11-20 00:00 UTC
 MINUTE = 60_000
 MODEL = "vedette-triage 1 sha256 3f9c0a4be7d1"
+KNOWLEDGE = "ATT&CK 18.1, 2025-11-12, content 0123456789ab"
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -65,6 +72,42 @@ def evidence(n: int = 1, minute: int = 540, **changes: object) -> Evidence:
         "points": 2.4,
     }
     return Evidence(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def background(**changes: object) -> Background:
+    """Made up: a newer release that calls T1110.001 and the tactic of execution otherwise."""
+    techniques = (
+        ("T1110.001", "active", "Brute Force: Guessing of Passwords", ""),
+        ("T1086", "revoked", "Command and Scripting Interpreter: PowerShell", "T1059.001"),
+        ("T1071.004", "active", "Application Layer Protocol: DNS", ""),
+        ("T9999", "unverified", "", ""),
+    )
+    stated, inferred = Helps(technique="T1086"), Helps(technique="T1110.001", by="T1110")
+    fields: dict[str, object] = {
+        "knowledge": KNOWLEDGE,
+        "tactics": (KnownTactic(short_name="execution", id="TA0002", name="Execution of Code"),),
+        "techniques": tuple(
+            KnownTechnique(id=uid, status=status, name=name, replaced_by=now) for uid, status, name, now in techniques
+        ),
+        "mitigations": (
+            KnownMitigation(id="M1026", name="Privileged Account Management", helps=(inferred, stated)),
+            KnownMitigation(id="M1032", name="Multi-factor Authentication", helps=(inferred,)),
+            KnownMitigation(id="M1036", name="Account Use Policies", helps=(Helps(technique="T1110.001"),)),
+            KnownMitigation(id="M1038", name="Execution Prevention", helps=(stated,)),
+        ),
+        "other_mitigations": 11,
+        "groups": (
+            KnownGroup(
+                id="G0007",
+                name="APT28",
+                aliases=("IRON TWILIGHT", "SNAKEMACKEREL", "Swallowtail"),
+                uses=("T1110.001", "T1086"),
+            ),
+            KnownGroup(id="G9998", name="Group without another name", aliases=(), uses=("T1110.001", "T1071.004")),
+        ),
+        "other_groups": 32,
+    }
+    return Background(**{**fields, **changes})  # type: ignore[arg-type]
 
 
 def case(**changes: object) -> Case:
@@ -159,6 +202,7 @@ def case(**changes: object) -> Case:
             "Decode the command line of alerts.json:9 and search all hosts for it.",
             "Reset the password of svc-web and end its sessions.",
         ),
+        "background": background(),
     }
     return Case(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -186,6 +230,7 @@ def queue(cases: tuple[Case, ...], **changes: object) -> Queue:
         ),
         "reject_file": "vedette-out/rejected.jsonl",
         "model": MODEL,
+        "knowledge": KNOWLEDGE,
     }
     return Queue(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -255,7 +300,7 @@ def hostile() -> Queue:
     """Attacker's text in every field that can carry some, at once."""
     cases = tuple(_hostile_case(n, text) for n, text in enumerate(HOSTILE, 1))
     rejects = tuple(Rejected(ref=text, reason=text, remedy=text, excerpt=text) for text in HOSTILE)
-    return queue(cases, rejects=rejects, notes=HOSTILE, reject_file=HOSTILE[1], model=HOSTILE[0])
+    return queue(cases, rejects=rejects, notes=HOSTILE, reject_file=HOSTILE[1], model=HOSTILE[0], knowledge=HOSTILE[2])
 
 
 def _hostile_case(rank: int, text: str) -> Case:
@@ -289,6 +334,15 @@ def _hostile_case(rank: int, text: str) -> Case:
         excused=(text,),
         continues=text,
         closed=text,
+        background=Background(
+            knowledge=text,
+            tactics=(KnownTactic(short_name="impact", id=text, name=text),),
+            techniques=(KnownTechnique(id=text, status=text, name=text),),
+            mitigations=(KnownMitigation(id=text, name=text, helps=(Helps(technique=text, by=text),)),),
+            other_mitigations=0,
+            groups=(KnownGroup(id=text, name=text, aliases=(text, text), uses=(text,)),),
+            other_groups=1,
+        ),
     )
 
 

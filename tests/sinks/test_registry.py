@@ -7,7 +7,7 @@ import pytest
 from vedette.connect.sinks import FILES, VIEWS, write
 from vedette.errors import ConfigError, OutputError
 
-from .queues import QUEUES
+from .queues import QUEUES, case, queue
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -16,6 +16,14 @@ def test_every_view_shows_every_queue(name: str) -> None:
         shown = VIEWS.load(name)(build())
         shown.encode("utf-8")
         assert not shown or shown.endswith("\n")
+
+
+@pytest.mark.parametrize("name", [name for name in VIEWS if name != "summary"])
+def test_no_view_names_groups_without_saying_that_this_is_no_attribution(name: str) -> None:
+    shown = " ".join(VIEWS.load(name)(QUEUES["one"]()).split())
+    assert "G0007" in shown
+    assert "this is no attribution" in shown or "groups_no_attribution" in shown
+    assert "G0007" not in VIEWS.load(name)(queue((case(background=None),)))
 
 
 def test_a_view_is_written_whole(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("numpy")
+pytest.importorskip("scipy")
 
 from vedette.manifest import verify
 from vedette.skills.triage.model import WEIGHTS, load

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vedette import __version__
-from vedette.cli import label, train, triage
+from vedette.cli import knowledge, label, train, triage
 from vedette.errors import VedetteError
 from vedette.guard.neutralise import printable
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("triage")(triage.triage)
 app.command("label")(label.label)
+app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(train.app, name="train")
 
 

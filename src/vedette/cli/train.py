@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vedette.config import load_toml
 from vedette.errors import ConfigError
 
 app = typer.Typer(
@@ -32,3 +33,20 @@ def triage(
         raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[train]'") from error
     model = release(data, benchmarks, out)
     print(f"{out / 'model.json'}: {model.name}, escalates from {model.escalate:.2f}")
+
+
+@app.command("encoder")
+def encoder(
+    recipe: Annotated[Path, typer.Argument(help="recipes/encoder.toml.")],
+    data: Annotated[Path, typer.Option(help="Folder of the publishers' files that the recipe names.")],
+    benchmarks: Annotated[Path, typer.Option(help="Folder of the benchmarks that must not be trained on.")],
+    teacher: Annotated[Path, typer.Option(help="Folder of all-MiniLM-L6-v2 as its authors publish it.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weights and their manifest.")],
+) -> None:
+    """Learn the vectors of knowledge search: 5 minutes on one core, the same weights each time."""
+    try:
+        from vedette.train.encoder import Places, Recipe, train
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"training needs {error.name}", remedy="pip install scipy torch transformers") from error
+    for found in train(load_toml(recipe, Recipe), Places(data, benchmarks, teacher), out):
+        print(found)

@@ -22,6 +22,7 @@ from vedette.errors import ConfigError, InputError, OutputError
 if TYPE_CHECKING:
     from vedette.connect.ahead import Ahead
     from vedette.connect.read import Reader
+    from vedette.skills.triage.background import Backgrounds
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.skill import Triage
     from vedette.skills.triage.state import State
@@ -88,12 +89,19 @@ def triage(
     from vedette.connect.ahead import Ahead, possible
     from vedette.connect.open import STDIN
     from vedette.connect.read import read
+    from vedette.knowledge.store import Knowledge
+    from vedette.skills.triage.background import Backgrounds
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.state import State, explained
 
     owner = Owner.load(assets, exceptions)
     _make(out)
-    with explained(out / STATE), State(out / STATE) as state, _stoppable() as stopped:
+    with (
+        explained(out / STATE),
+        State(out / STATE) as state,
+        Backgrounds(Knowledge.open) as backgrounds,
+        _stoppable() as stopped,
+    ):
         apart = possible() and not follow and STDIN not in inputs
         positions = state.positions()
         reader = read(
@@ -107,7 +115,7 @@ def triage(
         )
         _collect_seldom()
         with Ahead(reader, positions, stopped) if apart else nullcontext(reader) as chunks:
-            skill = _skill(state, owner, model, miss_bound)  # while the reader is at work
+            skill = _skill(state, owner, model, miss_bound, backgrounds)  # while the reader is at work
             desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
             _take_in(skill, chunks)
         desk.finish()
@@ -137,11 +145,14 @@ def _make(out: Path) -> None:
         raise OutputError(f"cannot write to the folder: {error.strerror}", where=str(out), remedy=remedy) from error
 
 
-def _skill(state: State, owner: Owner, model: Path | None, miss_bound: float | None) -> Triage:
+def _skill(
+    state: State, owner: Owner, model: Path | None, miss_bound: float | None, backgrounds: Backgrounds
+) -> Triage:
     from vedette.skills.triage import model as weights
     from vedette.skills.triage.skill import Triage
 
-    return Triage(state, weights.load(model) if model else weights.load(), owner, miss_bound=miss_bound)
+    loaded = weights.load(model) if model else weights.load()
+    return Triage(state, loaded, owner, miss_bound=miss_bound, backgrounds=backgrounds)
 
 
 def _collect_seldom() -> None:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from vedette.connect.inflate import PIECE, Expansion, Pull, inflate, kind_of
 from vedette.errors import InputError
+from vedette.inflate import PIECE, Expansion, Pull, inflate, kind_of
 
 OWN_OUTPUT = ".vedette"  # marks a folder that a run of ours writes to
 STDIN = "-"

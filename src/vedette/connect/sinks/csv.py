@@ -43,6 +43,8 @@ COLUMNS = (
     "next_steps",
     "excused",
     "continues",
+    "mitigations",
+    "groups_no_attribution",  # that are known to use the techniques, too
 )
 
 
@@ -65,6 +67,7 @@ def _written(cells: Sequence[str]) -> str:
 
 def _row(case: Case) -> tuple[object, ...]:
     """In the order of `COLUMNS`."""
+    known = case.background
     return (
         case.day,
         case.rank,
@@ -82,12 +85,14 @@ def _row(case: Case) -> tuple[object, ...]:
         case.alerts,
         case.duplicates,
         case.tactics,
-        tuple(map(technique, case.techniques)),
+        tuple(technique(uid, known) for uid in case.techniques),
         tuple(reason.text for reason in case.reasons),
         tuple(evidence.ref for evidence in case.evidence),
         case.next_steps,
         case.excused,
         case.continues,
+        tuple(told.id for told in known.mitigations) if known else (),
+        tuple(told.id for told in known.groups) if known else (),
     )
 
 

@@ -43,6 +43,7 @@ def summary(queue: Queue) -> str:
         "reject_file": queue.reject_file,
         "rejects": queue.rejects,
         "model": queue.model,
+        "knowledge": queue.knowledge,
         "notes": queue.notes,
     }
     return escaped(json.dumps(msgspec.to_builtins(fields), indent=2, ensure_ascii=False), _escape_or_newline) + "\n"

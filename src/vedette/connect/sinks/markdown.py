@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from vedette.connect.sinks import wording
 from vedette.guard.neutralise import printable
-from vedette.types import Case, Evidence, Queue, Verdict
+from vedette.types import NO_ATTRIBUTION, Background, Case, Evidence, Queue, Verdict
 
 DETAILED = 50
 LISTED = 500
@@ -55,7 +55,8 @@ def _lines(queue: Queue) -> Iterator[str]:
     if len(detailed) > DETAILED:
         yield from ("", f"Details of the first {DETAILED} of {len(detailed):,}; all are in `{wording.FULL_LIST}`.")
     yield from _rejects(queue)
-    yield from ("", f"Model: {code(queue.model)}. All times are UTC.")
+    knowledge = f" Knowledge: {code(queue.knowledge)}." if queue.knowledge else ""
+    yield from ("", f"Model: {code(queue.model)}.{knowledge} All times are UTC.")
 
 
 def _section(title: str, lines: list[str], level: int = 2) -> Iterator[str]:
@@ -112,14 +113,27 @@ def _case(case: Case) -> Iterator[str]:
         yield f"- Closed: {safe(case.closed)}"
     yield f"- Hosts: {safe(wording.few(case.hosts, 12))}"
     if case.tactics:
-        yield f"- Tactics: {' → '.join(safe(wording.tactic(name)) for name in case.tactics)}"
+        yield f"- Tactics: {' → '.join(safe(wording.tactic(name, case.background)) for name in case.tactics)}"
     if case.techniques:
-        yield f"- Techniques: {', '.join(safe(wording.technique(uid)) for uid in case.techniques)}"
+        yield f"- Techniques: {', '.join(safe(wording.technique(uid, case.background)) for uid in case.techniques)}"
     reasons = [f"- {wording.percent(r.share)}: {safe(r.text)} ({', '.join(map(code, r.refs))})" for r in case.reasons]
     yield from _section("Reasons", reasons, 3)
     yield from _section("Evidence", [line for item in case.evidence for line in _evidence(item)], 3)
     yield from _section("Next steps", [f"{n}. {safe(step)}" for n, step in enumerate(case.next_steps, 1)], 3)
     yield from _section("Excused", [f"- {safe(note)}" for note in case.excused], 3)
+    if case.background:
+        yield from _background(case.background)
+
+
+def _background(known: Background) -> Iterator[str]:
+    helping = [f"- {safe(wording.mitigation(m))}: against {safe(wording.helps(m))}" for m in known.mitigations]
+    if known.other_mitigations:
+        helping.append(f"- {wording.plural(known.other_mitigations, 'other mitigation')}")
+    yield from _section("Mitigations", helping, 3)
+    groups = [f"- {safe(wording.group(g))}: {safe(', '.join(g.uses))}" for g in known.groups]
+    if others := wording.other_groups(known):
+        groups.append(f"- {others}")
+    yield from _section(f"Also used by ({NO_ATTRIBUTION})", groups, 3)
 
 
 def _evidence(item: Evidence) -> Iterator[str]:

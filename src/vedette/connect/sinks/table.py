@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.box import Box
 from rich.console import Console, RenderableType
@@ -13,12 +13,14 @@ from rich.text import Text
 
 from vedette.connect.sinks import wording
 from vedette.guard.neutralise import printable
-from vedette.types import Case, Queue, Reason, Severity, Verdict
+from vedette.types import Background, Case, Queue, Reason, Severity, Verdict
 
+NARROW = 60  # columns; less is not laid out for
 ROWS = 40
 WIDE = 110
 _REJECTS = 5
 _DAYS = 31
+_NAMES = 3
 _RULE = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 _STYLES = {
     Verdict.ESCALATE: "bold red",
@@ -31,10 +33,15 @@ _SEVERE = {Severity.CRITICAL: "bold red", Severity.HIGH: "red", Severity.MEDIUM:
 
 def render(queue: Queue, width: int = 80, color: bool = False, top: int = 3, rows: int = ROWS) -> str:
     """`top` cases that need a look are explained; `rows` cases are listed, all of them where it is 0."""
+    return rendered(_parts(queue, max(width, NARROW), top, rows), width, color)
+
+
+def rendered(parts: Iterable[RenderableType], width: int = 80, color: bool = False) -> str:
+    """As text of `width` columns, without blanks at the ends of lines."""
     out = io.StringIO()
     console = Console(
         file=out,
-        width=max(width, 60),
+        width=max(width, NARROW),
         force_terminal=color,
         color_system="standard" if color else None,
         legacy_windows=False,
@@ -43,7 +50,7 @@ def render(queue: Queue, width: int = 80, color: bool = False, top: int = 3, row
         emoji=False,
         _environ={},
     )
-    for part in _parts(queue, console.width, top, rows):
+    for part in parts:
         console.print(part)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
@@ -103,7 +110,8 @@ def _row(case: Case, wide: bool, with_day: bool) -> list[RenderableType]:
     ]
     if wide:
         cells.append(wording.span(case.first, case.last, "%m-%d"))
-        cells.append(Text(printable(" → ".join(map(wording.tactic, case.tactics)), 200)))
+        names = (wording.tactic(name, case.background) for name in case.tactics)
+        cells.append(Text(printable(" → ".join(names), 200)))
     return cells
 
 
@@ -122,6 +130,8 @@ def _details(case: Case) -> Iterator[RenderableType]:
     if case.next_steps:
         yield _indented(Text("next", style="bold"), 2)
         yield _indented(_steps(case.next_steps), 4)
+    if case.background and case.techniques:
+        yield _indented(_background(case.background), 2)
     yield from (_indented(Text(f"excused: {printable(note)}", style="dim"), 2) for note in case.excused)
 
 
@@ -142,6 +152,28 @@ def _steps(steps: tuple[str, ...]) -> Table:
     for number, step in enumerate(steps, 1):
         grid.add_row(f"{number}.", Text(printable(step)))
     return grid
+
+
+def _background(known: Background) -> Table:
+    techniques = tuple(wording.technique(told.id, known) for told in known.techniques)
+    mitigations = tuple(map(wording.mitigation, known.mitigations))
+    rows = {
+        "techniques": _some(techniques, len(techniques)),
+        "mitigations": _some(mitigations, len(mitigations) + known.other_mitigations),
+        "groups": wording.users(known),
+    }
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for name, words in rows.items():
+        if words:
+            grid.add_row(name, Text(printable(words, 600)))
+    return grid
+
+
+def _some(names: tuple[str, ...], of: int) -> str:
+    shown = names[:_NAMES]
+    return "; ".join(shown + ((f"{of - len(shown):,} more",) if of > len(shown) else ()))
 
 
 def _days(queue: Queue) -> Iterator[RenderableType]:

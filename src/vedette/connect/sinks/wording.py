@@ -6,7 +6,18 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from vedette.knowledge import attack
-from vedette.types import Case, Counts, Queue, Severity, Verdict
+from vedette.types import (
+    NO_ATTRIBUTION,
+    Background,
+    Case,
+    Counts,
+    KnownGroup,
+    KnownMitigation,
+    KnownTechnique,
+    Queue,
+    Severity,
+    Verdict,
+)
 
 VERDICTS = {
     Verdict.ESCALATE: "escalate",
@@ -61,19 +72,62 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
-def tactic(short_name: str) -> str:
-    known = attack.tactic(short_name)
-    return known.name if known else f"{short_name} (unverified)"
+def tactic(short_name: str, known: Background | None = None) -> str:
+    """Named by the knowledge store, else by the shipped facts."""
+    for told in known.tactics if known else ():
+        if told.short_name == short_name:
+            return told.name
+    found = attack.tactic(short_name)
+    return found.name if found else f"{short_name} (unverified)"
 
 
-def technique(uid: str) -> str:
+def technique(uid: str, known: Background | None = None) -> str:
     """`T1059.001 PowerShell`, `T1086 → T1059.001 PowerShell` for a revoked id, `T9999 (unverified)`."""
-    known = attack.resolve(uid)
-    if known is None:
+    for told in known.techniques if known else ():
+        if told.id == uid:
+            return _told(told)
+    found = attack.resolve(uid)
+    if found is None:
         return f"{uid} (unverified)"
-    parent = attack.technique(known.parent) if known.parent else None
-    name = f"{parent.name}: {known.name}" if parent else known.name
-    return f"{uid} → {known.id} {name}" if known.id != uid else f"{uid} {name}"
+    parent = attack.technique(found.parent) if found.parent else None
+    name = f"{parent.name}: {found.name}" if parent else found.name
+    return f"{uid} → {found.id} {name}" if found.id != uid else f"{uid} {name}"
+
+
+def _told(told: KnownTechnique) -> str:
+    if told.replaced_by:
+        return f"{told.id} → {told.replaced_by} {told.name}"
+    return f"{told.id} {told.name}".rstrip() + ("" if told.status == "active" else f" ({told.status})")
+
+
+def mitigation(told: KnownMitigation) -> str:
+    return f"{told.id} {told.name}"
+
+
+def helps(told: KnownMitigation) -> str:
+    """`T1003.001 (by T1003), T1110`: what is stated for the parent only is marked."""
+    return ", ".join(f"{one.technique} (by {one.by})" if one.by else one.technique for one in told.helps)
+
+
+def group(told: KnownGroup) -> str:
+    """`G0007 APT28 (Fancy Bear, Sofacy)`"""
+    return f"{told.id} {told.name}" + (f" ({', '.join(told.aliases)})" if told.aliases else "")
+
+
+def other_groups(known: Background) -> str:
+    if not known.other_groups:
+        return ""
+    return plural(known.other_groups, "other group" if known.groups else "group")
+
+
+def users(known: Background) -> str:
+    """`also used by G0007 APT28 (3 of 4) and 32 other groups; this is no attribution`; "" where there are none."""
+    of = sum(told.status != "unverified" for told in known.techniques)
+    names = [f"{g.id} {g.name} ({len(g.uses)} of {of})" for g in known.groups]
+    names += [other_groups(known)] if known.other_groups else []
+    if not names:
+        return ""
+    return f"also used by {' and '.join(filter(None, (', '.join(names[:-1]), names[-1])))}; {NO_ATTRIBUTION}"
 
 
 def balance(counts: Counts) -> str:

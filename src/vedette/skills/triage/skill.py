@@ -1,6 +1,7 @@
 """The triage skill: gather (fold alerts into signals), decide (weigh, group, score), explain (in words).
 
-Deterministic: the same alerts, owner's files and model give the same cases, byte for byte.
+Deterministic: the same alerts, owner's files and model give the same cases, byte for byte. What the knowledge store
+says about their techniques is added when they are shown; it is no part of the decision and not kept in the state.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import msgspec
 
 from vedette.knowledge import attack
 from vedette.skills.triage import closing, explain
+from vedette.skills.triage.background import Backgrounds
 from vedette.skills.triage.baseline import Baseline
 from vedette.skills.triage.baseline import load as load_baseline
 from vedette.skills.triage.evidence import choose
@@ -30,8 +32,17 @@ SHOWN_REJECTS = 20
 class Triage:
     """One site's triage over a state. `miss_bound` in (0, 1): the owner lets cases be closed under it."""
 
-    def __init__(self, state: State, model: Model, owner: Owner, *, miss_bound: float | None = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        model: Model,
+        owner: Owner,
+        *,
+        miss_bound: float | None = None,
+        backgrounds: Backgrounds | None = None,
+    ) -> None:
         self.state, self.model, self.owner, self.miss_bound = state, model, owner, miss_bound
+        self.backgrounds = backgrounds
         state.soil(f"{model.sha256} {owner.digest()} {miss_bound}")
         self._folder = state.folder()
 
@@ -191,6 +202,10 @@ class Triage:
                     f"Exception {e.id} expired on {e.expires.isoformat()} and is not applied after that: "
                     "renew it or delete it."
                 )
+        if self.backgrounds and self.backgrounds.trouble:
+            found.append(
+                "Mitigations and groups are missing: the knowledge store cannot be used: " + self.backgrounds.trouble
+            )
         return found
 
     # -- closing ------------------------------------------------------------------------------
@@ -219,7 +234,7 @@ class Triage:
             tally[0] += 1
             tally[1] += case.verdict is Verdict.ESCALATE
         counts: Counts = self.state.counts()
-        cases = [c for c in cases if day in (None, c.day)]
+        cases = [self._known(c) for c in cases if day in (None, c.day)]
         return Queue(
             cases=tuple(cases),
             counts=counts,
@@ -228,7 +243,12 @@ class Triage:
             reject_file=reject_file if counts.rejected else "",
             model=f"{self.model.name} {self.model.sha256[:12]}",
             notes=tuple(self.notes(day)),
+            knowledge=self.backgrounds.release if self.backgrounds else "",
         )
+
+    def _known(self, case: Case) -> Case:
+        background = self.backgrounds.of(case.techniques, case.tactics) if self.backgrounds else None
+        return _with(case, background=background) if background else case
 
 
 _ORDER = {Verdict.ESCALATE: 0, Verdict.INVESTIGATE: 1, Verdict.UNDECIDED: 2, Verdict.LIKELY_BENIGN: 3}

@@ -7,7 +7,7 @@ from vedette.connect.sinks.html.build import Child, Html, join, link, tag, text
 from vedette.connect.sinks.html.charts import bar, strip, timeline, verdict_class
 from vedette.connect.sinks.html.evidence import evidence
 from vedette.connect.sinks.html.table import pill, severity
-from vedette.types import Case, Reason
+from vedette.types import NO_ATTRIBUTION, Background, Case, Reason
 
 _OPEN = 8  # facts of one kind that are listed unfolded
 
@@ -25,7 +25,7 @@ def details(case: Case, anchor: str, by_id: dict[str, str], opened: bool) -> Htm
     columns = tag(
         "div",
         tag("div", _why(case, anchor), _next(case)),
-        tag("div", _facts(case, by_id), _block("Tactics", strip(case))),
+        tag("div", _facts(case, by_id), _block("Tactics", strip(case)), _background(case.background)),
         cls="columns",
     )
     body = tag(
@@ -45,7 +45,7 @@ def _block(title: str, content: Html) -> Html:
 
 
 def _facts(case: Case, by_id: dict[str, str]) -> Html:
-    techniques = _listed([tag("li", wording.technique(uid)) for uid in case.techniques], "technique")
+    techniques = _listed([tag("li", wording.technique(uid, case.background)) for uid in case.techniques], "technique")
     seen = _listed([tag("li", f"{o.role} {o.kind} ", tag("code", o.value)) for o in case.observables], "observable")
     rows: list[tuple[str, Child]] = [
         ("Probability", _probability(case)),
@@ -106,6 +106,25 @@ def _ref(ref: str, anchor: str, places: dict[str, int]) -> Html:
     if ref in places:
         return link(f"{anchor}-e{places[ref]}", f"E{places[ref]}")
     return tag("code", text(ref, 120))
+
+
+def _background(known: Background | None) -> Html:
+    if known is None:
+        return Html("")
+    helping = [_known(wording.mitigation(m), f"against {wording.helps(m)}") for m in known.mitigations]
+    if known.other_mitigations:
+        helping.append(tag("li", tag("small", wording.plural(known.other_mitigations, "other mitigation"))))
+    groups = [_known(wording.group(g), f"uses {', '.join(g.uses)}") for g in known.groups]
+    if others := wording.other_groups(known):
+        groups.append(tag("li", tag("small", others)))
+    return join(
+        _block("Mitigations", tag("ul", helping, cls="plain known") if helping else Html("")),
+        _block(f"Also used by – {NO_ATTRIBUTION}", tag("ul", groups, cls="plain known") if groups else Html("")),
+    )
+
+
+def _known(name: str, what: str) -> Html:
+    return tag("li", name, tag("small", what))
 
 
 def _next(case: Case) -> Html:

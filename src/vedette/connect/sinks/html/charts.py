@@ -57,7 +57,7 @@ def strip(case: Case) -> Html:
         )
         for place, tactic in enumerate(attack.enterprise_tactics())
     )
-    names = [wording.tactic(name) for name in case.tactics]
+    names = [wording.tactic(name, case.background) for name in case.tactics]
     label = f"Tactics seen: {', '.join(names) or 'none'}"
     return join(
         tag("svg", cells, cls="strip", viewBox="0 0 278 10", role="img", aria_label=label),
@@ -72,7 +72,8 @@ def timeline(case: Case) -> Html:
     start = min(time for time, _, _ in case.timeline)
     slot = _slot(case)
     length = max(time for time, _, _ in case.timeline) + slot - start
-    lanes = sorted({tactic for _, _, tactic in case.timeline}, key=lambda name: (not name, attack.tactic_order(name)))
+    seen = sorted({tactic for _, _, tactic in case.timeline}, key=lambda name: (not name, attack.tactic_order(name)))
+    lanes = {name: wording.tactic(name, case.background) if name else _NO_TACTIC for name in seen}
     most = max(number for _, number, _ in case.timeline)
     height = LANE * len(lanes) + 22
     label = f"{wording.plural(case.alerts, 'alert')} over time, {wording.span(case.first, case.last)} UTC"
@@ -80,7 +81,7 @@ def timeline(case: Case) -> Html:
         "svg",
         tag("title", label),
         _axis(start, length, LANE * len(lanes)),
-        (_lane(name, place) for place, name in enumerate(lanes)),
+        (_lane(words, place) for place, words in enumerate(lanes.values())),
         (_bar(start, length, slot, most, lanes, entry) for entry in case.timeline),
         cls="timeline",
         viewBox=f"0 0 {WIDTH} {height}",
@@ -101,9 +102,8 @@ def _x(start: int, length: int, time: int) -> float:
     return round(LEFT + (WIDTH - LEFT - 8) * (time - start) / length, 1)
 
 
-def _lane(name: str, place: int) -> Html:
+def _lane(words: str, place: int) -> Html:
     bottom = LANE * (place + 1)
-    words = wording.tactic(name) if name else _NO_TACTIC
     shown = words if len(words) <= 26 else f"{words[:25]}…"
     return join(
         tag("line", x1=LEFT, x2=WIDTH - 8, y1=bottom, y2=bottom, cls="base"),
@@ -111,14 +111,14 @@ def _lane(name: str, place: int) -> Html:
     )
 
 
-def _bar(start: int, length: int, slot: int, most: int, lanes: list[str], entry: tuple[int, int, str]) -> Html:
+def _bar(start: int, length: int, slot: int, most: int, lanes: dict[str, str], entry: tuple[int, int, str]) -> Html:
     time, number, tactic = entry
-    place, order = lanes.index(tactic), attack.tactic_order(tactic)
+    place, order = list(lanes).index(tactic), attack.tactic_order(tactic)
     height = round(3 + (BAR - 3) * log1p(number) / log1p(most or 1), 1)
     left, right = _x(start, length, time), _x(start, length, time + slot)
     wide = 12.0 if length == slot else max(2.0, round(right - left - 1, 1))  # a lone slot would fill its lane
-    what = wording.tactic(tactic) if tactic else _NO_TACTIC
-    title = tag("title", f"{wording.moment(time, '%Y-%m-%d %H:%M')}: {wording.plural(number, 'alert')}, {what}")
+    what = f"{wording.plural(number, 'alert')}, {lanes[tactic]}"
+    title = tag("title", f"{wording.moment(time, '%Y-%m-%d %H:%M')}: {what}")
     return tag("rect", title, x=left, y=LANE * (place + 1) - height, width=wide, height=height, cls=f"t-{order}", rx=1)
 
 

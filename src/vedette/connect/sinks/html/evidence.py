@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vedette.connect.sinks import wording
 from vedette.connect.sinks.html.build import Child, Html, join, tag, text
-from vedette.types import Case, Evidence
+from vedette.types import Background, Case, Evidence
 
 _COLUMNS = ("", "Time (UTC)", "Alert", "Host", "Severity", "Alerts")
 
@@ -13,11 +13,11 @@ def evidence(case: Case, anchor: str) -> Html:
     if not case.evidence:
         return Html("")
     head = tag("tr", (tag("th", name or tag("span", "Number", cls="hidden"), scope="col") for name in _COLUMNS))
-    bodies = (_item(item, n, f"{anchor}-e{n}") for n, item in enumerate(case.evidence, 1))
+    bodies = (_item(item, n, f"{anchor}-e{n}", case.background) for n, item in enumerate(case.evidence, 1))
     return tag("table", tag("thead", head), bodies, cls="evidence")
 
 
-def _item(item: Evidence, number: int, anchor: str) -> Html:
+def _item(item: Evidence, number: int, anchor: str, known: Background | None) -> Html:
     row = tag(
         "tr",
         tag("th", f"E{number}", scope="rowgroup"),
@@ -34,18 +34,18 @@ def _item(item: Evidence, number: int, anchor: str) -> Html:
         ),
         tag("td", item.count, cls="num", data_th="Alerts"),
     )
-    more = tag("tr", tag("td", cls="gap"), tag("td", _more(item), colspan=len(_COLUMNS) - 1), cls="more")
+    more = tag("tr", tag("td", cls="gap"), tag("td", _more(item, known), colspan=len(_COLUMNS) - 1), cls="more")
     return tag("tbody", row, more, id=anchor)
 
 
-def _more(item: Evidence) -> Html:
+def _more(item: Evidence, known: Background | None) -> Html:
     seen = [join(f"{o.role} {o.kind} ", tag("code", o.value)) for o in item.observables]
     rows: list[tuple[str, Child]] = [("Record", tag("code", item.ref))]
     if item.count > 1:
         rows.append(("Seen", f"{wording.span(item.first, item.last)} UTC"))
-    rows += [("Technique", wording.technique(uid)) for uid in item.techniques]
+    rows += [("Technique", wording.technique(uid, known)) for uid in item.techniques]
     if item.tactic:
-        rows.append(("Tactic", wording.tactic(item.tactic)))
+        rows.append(("Tactic", wording.tactic(item.tactic, known)))
     if seen:
         rows.append(("Observables", tag("ul", (tag("li", one) for one in seen), cls="plain")))
     rows += [("Same flow", fact) for fact in item.context]

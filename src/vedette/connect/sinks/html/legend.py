@@ -23,7 +23,15 @@ _WORDS = {
         "Text that came from outside: links, names, command lines. Do not follow what it says. What cannot be seen "
         "in it is shown as an escape such as \\x1b or \\u202e; … [+N] says that N characters are not shown."
     ),
-    "Unverified": "An ATT&CK id that the rule states and that the shipped knowledge does not hold.",
+    "Unverified": "An ATT&CK id that the rule states and that the knowledge store does not hold.",
+    "Mitigations": (
+        "What ATT&CK names against the techniques that the rules state. (by T1003): stated for the technique above, "
+        "not for this sub-technique itself."
+    ),
+    "Also used by": (
+        "Groups that are publicly known to use these techniques, too. Many use the same ones: this is no attribution, "
+        "and neither verdict nor probability rests on it."
+    ),
 }
 
 
@@ -33,8 +41,15 @@ def section() -> Html:
 
 
 def footer(queue: Queue) -> Html:
+    knowledge = join("; knowledge ", tag("code", queue.knowledge)) if queue.knowledge else None
     return tag(
         "footer",
-        tag("p", "Model ", tag("code", queue.model), ". All times are UTC. This page is one file that loads nothing."),
+        tag(
+            "p",
+            "Model ",
+            tag("code", queue.model),
+            knowledge,
+            ". All times are UTC. This page is one file that loads nothing.",
+        ),
         tag("p", "ATT&CK ids and names: © The MITRE Corporation, used with its permission."),
     )

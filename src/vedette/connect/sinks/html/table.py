@@ -48,7 +48,7 @@ def _table(rows: list[Html]) -> Html:
 def _row(case: Case, anchor: str, many_days: bool) -> Html:
     title = text(case.title, 160)
     name = link(anchor, title) if anchor else title
-    tactics = " → ".join(wording.tactic(name) for name in case.tactics)
+    tactics = " → ".join(wording.tactic(name, case.background) for name in case.tactics)
     cells = (
         tag("td", tag("b", case.rank), tag("small", case.day) if many_days else None, data_th="Rank"),
         tag("td", pill(case), data_th="Verdict"),
