@@ -10,6 +10,8 @@ import typer
 from vedette.config import load_toml
 from vedette.errors import ConfigError
 
+_DATA = Path("../shared/data")
+
 app = typer.Typer(
     help="Train from labelled data (needs the extra: pip install 'vedette[train]').", no_args_is_help=True
 )
@@ -50,3 +52,24 @@ def encoder(
         raise ConfigError(f"training needs {error.name}", remedy="pip install scipy torch transformers") from error
     for found in train(load_toml(recipe, Recipe), Places(data, benchmarks, teacher), out):
         print(found)
+
+
+@app.command("experts")
+def experts(
+    recipe: Annotated[Path, typer.Option(help="What to learn from, and how: recipes/experts.toml.")],
+    base: Annotated[Path, typer.Option(help="Folder of the encoder to start from, as transformers saves it.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weights, their card and manifest.")],
+    data: Annotated[Path, typer.Option(help="Folder of the publishers' files that the recipe names.")] = _DATA,
+    benchmarks: Annotated[Path | None, typer.Option(help="Folder of the benchmarks that must not be trained on.")] = None,
+    work: Annotated[Path, typer.Option(help="Folder of the run: stopped, it goes on from there.")] = Path("build/experts"),
+    seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
+) -> None:
+    """Learn the embedded experts: an hour and a quarter on two cores. Stopped, the same command goes on."""
+    try:
+        from vedette.train import experts_finish
+    except ModuleNotFoundError as error:
+        remedy = "pip install 'vedette[train]' torch transformers onnx"
+        raise ConfigError(f"training needs {error.name}", remedy=remedy) from error
+    places = experts_finish.Places(data, benchmarks or data / "bench", base)
+    for line in experts_finish.train(recipe, places, work, out, seed):
+        print(line, flush=True)

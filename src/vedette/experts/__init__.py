@@ -1,0 +1,1 @@
+"""Embedded classifiers that answer in milliseconds on a CPU: weakness, severity, SSVC, techniques, embedding."""

@@ -1,0 +1,138 @@
+"""From trained weights to what ships: the int8 file, calibration, card, plot and manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import orjson
+import scipy
+import tokenizers
+import torch
+import transformers
+from safetensors.torch import load_file
+
+from vedette import manifest
+from vedette.config import load_toml
+from vedette.errors import ArtefactError
+from vedette.train import experts_calibrate, experts_card
+from vedette.train.decontaminate import Index, check
+from vedette.train.experts import CURVES, STAGE, Material, Places, Recipe, Run, prepare, tokenizer_of
+from vedette.train.experts_calibrate import Numbers
+from vedette.train.experts_export import export, write_labels
+from vedette.train.experts_measure import Reader, dev_scores, logits_of
+from vedette.train.experts_model import Network
+from vedette.train.near import Items
+
+WEIGHTS, CALIBRATION, CARD = "experts.onnx", "calibration.json", "card.md"
+FILES = (WEIGHTS, "tokenizer.json", "labels.json", CALIBRATION, CARD, CURVES, "curves.svg", "recipe.toml")
+VERSIONS = (np, onnx, onnxruntime, scipy, tokenizers, torch, transformers)
+BASE_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a finished training leaves behind."""
+
+    recipe: Recipe
+    text: str  # of the recipe's file
+    material: Material
+    places: Places
+
+
+def train(path: Path, places: Places, work: Path, out: Path, seed: int | None = None) -> Iterator[str]:
+    """Learn, or go on learning, then write FILES and the manifest to `out`. Yields a line for each part.
+
+    `work` keeps the checkpoint; beside `out`, `<out>-stage-1` gets the weights that never saw the last years.
+    """
+    recipe = load_toml(path, Recipe)
+    recipe = recipe if seed is None else recipe.model_copy(update={"seed": seed})
+    material = prepare(recipe, places)
+    yield f"{material.counts['trained: CVEs']:,} CVEs, {material.counts['trained: sentences']:,} sentences"
+    run = Run(recipe, material, places.base, work)
+    yield f"{len(run.steps):,} steps, {run.steps_done():,} of them done before"
+    run.learn(dev=lambda network: dev_scores(network, material, places.base, recipe.longest))
+    made = Made(recipe, path.read_text(encoding="utf-8"), material, places)
+    finish(made, run.averaged(), work / CURVES, out)
+    yield f"{out}: written"
+    if (work / STAGE).exists():
+        early = Network(places.base, material.labels)
+        early.load_state_dict(load_file(work / STAGE))
+        finish(made, early.eval(), work / CURVES, out.with_name(f"{out.name}-stage-1"))
+        yield f"{out}-stage-1: weights before the years after {recipe.cves.last}"
+
+
+def finish(made: Made, network: Network, curves: Path, out: Path) -> Numbers:
+    """Raises ArtefactError where what is learned from touches a benchmark item."""
+    out.mkdir(parents=True, exist_ok=True)
+    export(network, out / WEIGHTS)
+    tokenizer_of(made.places.base).save(str(out / "tokenizer.json"))
+    write_labels(made.material.labels, out)
+    numbers = calibrate(made, network, out)
+    manifest.atomic_write(out / CALIBRATION, _json(numbers.content()))
+    manifest.atomic_write(out / "recipe.toml", made.text)
+    manifest.atomic_write(out / CURVES, curves.read_bytes())
+    experts_card.plot(out / CURVES, out / "curves.svg")
+    counts = Counter(made.material.counts)
+    counts.update(contamination(made.material, made.places.benchmarks))
+    facts = {
+        "parameters": f"{sum(p.numel() for p in network.parameters()):,}",
+        "file": f"{(out / WEIGHTS).stat().st_size / 1e6:.1f} MB",
+        "weaknesses": f"{len(made.material.labels.weaknesses)}",
+        "techniques and sub-techniques": f"{len(made.material.labels.techniques)}",
+        "seed": f"{made.recipe.seed}",
+    }
+    manifest.atomic_write(out / CARD, experts_card.card(numbers.measured, counts, facts))
+    _seal(made, dict(counts), out)
+    return numbers
+
+
+def _seal(made: Made, counts: dict[str, int], out: Path) -> None:
+    data, inputs = made.places.data, made.recipe.inputs
+    names = {inputs.cves, inputs.attack, inputs.tram, inputs.annoctr, *inputs.knowledge}
+    manifest.write(
+        out / manifest.FILE_NAME, outputs=FILES, counts=counts, seed=made.recipe.seed,
+        inputs={name: data / name for name in names} | {f"base/{n}": made.places.base / n for n in BASE_FILES},
+        versions={library.__name__: library.__version__ for library in VERSIONS},
+    )  # fmt: skip
+
+
+def _json(content: object) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def calibrate(made: Made, network: Network, out: Path) -> Numbers:
+    """All numbers come from the int8 file that ships; the fp32 network is measured beside it."""
+    numbers = Numbers()
+    material, reader = made.material, Reader(out)
+    dev = material.cves.dev
+    found = logits_of(reader, [cve.text for cve in dev], ("weakness", "severity", "ssvc"))
+    experts_calibrate.weakness(numbers, found["weakness"], dev, material.labels.weaknesses)
+    experts_calibrate.severity(numbers, found["severity"], dev)
+    experts_calibrate.ssvc(numbers, found["ssvc"], dev)
+    experts_calibrate.techniques(numbers, reader, material.sentences, material.labels.techniques)
+    full = dev_scores(network, material, made.places.base, made.recipe.longest)
+    numbers.measured |= {f"fp32 weakness {party} top-1": value for party, value in full.items()}
+    return numbers
+
+
+def contamination(material: Material, benchmarks: Path) -> dict[str, int]:
+    """Every text that was learned from, compared once more. One at a time: none may touch an item."""
+    texts = [cve.text for cve in material.shown.things] + [s.text for s in material.told.things]
+    ids = [cve.id for cve in material.shown.things] + [""] * len(material.told.things)
+    items = Items.of(benchmarks)
+    for text, cve in zip(texts, ids, strict=True):
+        why, name = items.touched(text, cve)
+        if why:
+            raise ArtefactError(f"training touches {name or cve} by {why}", remedy="take that text out")
+    together = check(Index(texts, ids), benchmarks)
+    return {
+        "contamination: items compared": items.count,
+        "contamination: items touched by one text": 0,
+        "contamination: items half of whose 13-grams occur in all texts together": together.by_gram,
+    }
