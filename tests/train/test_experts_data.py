@@ -78,7 +78,7 @@ def _attack(path: Path) -> Path:
         }  # fmt: skip
 
     objects = [
-        thing("a1", "attack-pattern", "T1003", "OS Credential Dumping", description="Somebody reads the memory of a process."),
+        thing("a1", "attack-pattern", "T1003", "Credential Dumping", description="Somebody reads a process's memory."),
         thing("a2", "attack-pattern", "T1003.001", "LSASS Memory", description=""),
         thing("a3", "attack-pattern", "T9999", "Gone", revoked=True),
         thing("m1", "malware", "S0001", "Held Out"),
@@ -121,4 +121,4 @@ def test_sentences_of_a_benchmarks_software_never_train(tmp_path: Path) -> None:
     assert texts["The vendor was informed in spring."] == frozenset()
     assert texts["It dumps the memory of lsass"] == {"T1003.001"}
     documents = {s.text: s.document for s in together if s.source == "tram"}
-    assert documents["The vendor was informed in spring."] == documents["It dumps the memory of lsass"] == "Some: Report"
+    assert set(documents.values()) == {"Some: Report"}

@@ -10,7 +10,7 @@ import typer
 from vedette.config import load_toml
 from vedette.errors import ConfigError
 
-_DATA = Path("../shared/data")
+_DATA, _WORK = Path("../shared/data"), Path("build/experts")
 
 app = typer.Typer(
     help="Train from labelled data (needs the extra: pip install 'vedette[train]').", no_args_is_help=True
@@ -60,8 +60,10 @@ def experts(
     base: Annotated[Path, typer.Option(help="Folder of the encoder to start from, as transformers saves it.")],
     out: Annotated[Path, typer.Option(help="Folder for the weights, their card and manifest.")],
     data: Annotated[Path, typer.Option(help="Folder of the publishers' files that the recipe names.")] = _DATA,
-    benchmarks: Annotated[Path | None, typer.Option(help="Folder of the benchmarks that must not be trained on.")] = None,
-    work: Annotated[Path, typer.Option(help="Folder of the run: stopped, it goes on from there.")] = Path("build/experts"),
+    benchmarks: Annotated[
+        Path | None, typer.Option(help="Benchmarks that must not be trained on; else data/bench.")
+    ] = None,
+    work: Annotated[Path, typer.Option(help="Folder of the run: stopped, it goes on from there.")] = _WORK,
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
 ) -> None:
     """Learn the embedded experts: an hour and a quarter on two cores. Stopped, the same command goes on."""

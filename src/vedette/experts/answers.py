@@ -15,6 +15,7 @@ class Reason(StrEnum):
     SHORT = "too short"  # fewer words than a statement needs
     BINARY = "not text"
     LANGUAGE = "not English"
+    LONG = "too long"  # more characters than a description has
     REJECTED = "rejected CVE"  # the text says that there is no vulnerability
     UNSURE = "undecided"  # no candidate reaches the owner's threshold
     NONE = "none"  # techniques: nothing in the text tells of one

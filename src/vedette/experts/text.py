@@ -28,7 +28,7 @@ def clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             len(text[marks[-1] : match.start()].split()) >= SHORTEST
             and len(text[match.end() : end].split()) >= SHORTEST
         ):
-            marks.append(match.start())
+            marks.append(match.end())
     if len(marks) == 1:
         return
     for left, right in zip(marks, [*marks[1:], end], strict=True):

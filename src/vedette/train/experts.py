@@ -158,13 +158,15 @@ def prepare(recipe: Recipe, places: Places) -> Material:
     pairs, texts = _pairs(recipe, places, guard, {s.text for s in (*sentences.dev, *sentences.test)})
     counts = cves.counts + sentences.counts
     counts.update({
-        "trained: CVEs": len(first), "trained: CVEs of later years": len(later), "trained: sentences": len(sentences.train),
+        "trained: CVEs": len(first), "trained: CVEs of later years": len(later),
+        "trained: sentences": len(sentences.train),
         "trained: pairs": len(pairs), "held out: CVEs": len(cves.dev), "benchmark items": items.count,
         "held out: sentences": len(sentences.dev) + len(sentences.test),
     })  # fmt: skip
     return Material(
         labels, frozenset(t for s in sentences.train if s.source == "tram" for t in s.techniques), cves, sentences,
-        Set.of([*first, *later_ones], lambda cve: cve.text, tokenizer, recipe.longest), (list(range(len(first))), later + replay),
+        Set.of([*first, *later_ones], lambda cve: cve.text, tokenizer, recipe.longest),
+        (list(range(len(first))), later + replay),
         Set.of(sentences.train, lambda s: s.text, tokenizer, recipe.longest),
         pairs, Tokens.of(tokenizer, texts, recipe.pairs.longest), counts,
     )  # fmt: skip

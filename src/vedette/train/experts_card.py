@@ -11,7 +11,8 @@ from vedette.manifest import atomic_write
 
 WIDTH, HEIGHT, EDGE = 720, 300, 48
 COLOURS = {
-    "weakness": "#0b6e99", "severity": "#b35900", "ssvc": "#6b7280", "techniques": "#7a3e9d", "pairs": "#2f7d32", "near": "#b91c1c",
+    "weakness": "#0b6e99", "severity": "#b35900", "ssvc": "#6b7280",
+    "techniques": "#7a3e9d", "pairs": "#2f7d32", "near": "#b91c1c",
 }  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def plot(curves: Path, out: Path) -> None:
     logged = lines(curves)
     last = max((item["step"] for item in logged), default=1)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
         f'<text x="{EDGE}" y="18">loss of each head, its first value = 1, over {last:,} steps</text>',
     ]
@@ -80,7 +81,7 @@ Suggesting a CWE, a CVSS vector, SSVC points or techniques to a person who can c
 carries a calibrated probability; under the owner's threshold it says that it is undecided.
 
 ## What it is not good at
-- Weaknesses with few CVEs, and anything outside the {facts.get("weaknesses", "")} that it knows: it can only be undecided.
+- Weaknesses with few CVEs, and any outside the {facts["weaknesses"]} that it knows: it can only be undecided.
 - Vectors: the probability of the whole vector is low by nature; scores come with the interval that holds nine in ten.
 - Who labels matters: the same flaw has another CWE or vector by NVD than by its CNA. Ask for the convention you need.
 - Techniques that reports seldom describe, and long sentences that tell of several; prose that denies what it describes.

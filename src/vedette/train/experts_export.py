@@ -58,7 +58,7 @@ def _trace(network: Network, path: Path) -> None:
 
 
 def _quantise(full: Path, path: Path) -> None:
-    """Each column of a matrix has its own scale. Heads stay as they are: they are small, and calibration rests on them."""
+    """Each column of a matrix has its own scale. Heads stay fp32: they are small, and calibration rests on them."""
     graph = onnx.load(str(full)).graph
     names = [node.name for node in graph.node if node.op_type in ("MatMul", "Gemm") and "/trunk/" not in node.name]
     heads = [*names, *(f"{name}_MatMul" for name in names)]  # the library makes a MatMul of each Gemm first

@@ -1,0 +1,257 @@
+"""Ask the experts. Every answer is the same for the same text, whatever stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from vedette import manifest
+from vedette.errors import ArtefactError, ConfigError
+from vedette.experts import calibration, severity
+from vedette.experts.answers import (
+    Candidate,
+    Reason,
+    Severity,
+    Span,
+    Ssvc,
+    Technique,
+    Techniques,
+    Weakness,
+)
+from vedette.experts.calibration import Floats, order
+from vedette.experts.labels import METRICS, SSVC, Convention
+from vedette.experts.network import Network
+from vedette.experts.occlusion import Word, carried
+from vedette.experts.screen import clean, screen
+from vedette.experts.text import clauses, sentences
+
+WEIGHTS = Path(__file__).parent / "weights"
+FILES = ("experts.onnx", "tokenizer.json", "labels.json", "calibration.json")
+TOP = 5
+CONSIDERED = 5  # techniques under the threshold that are shown
+LEAST = 0.05  # probability of those
+EMBEDDED = "embedding"
+
+
+class Labels(msgspec.Struct, frozen=True):
+    weaknesses: tuple[str, ...]
+    techniques: tuple[str, ...]
+    conventions: tuple[str, ...]
+
+
+class Experts:
+    """Trained weights, ready to answer. `threads`: texts that are read at the same time."""
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        outputs = manifest.verify(folder).outputs
+        if missing := set(FILES) - outputs.keys():
+            raise ArtefactError(f"the manifest has no '{min(missing)}'", where=str(folder), remedy="train it again")
+        self.sha256 = outputs["experts.onnx"]
+        self.calibration = calibration.load(folder / "calibration.json")
+        try:
+            self.labels = msgspec.json.decode((folder / "labels.json").read_bytes(), type=Labels)
+        except (msgspec.DecodeError, OSError) as exc:
+            raise ArtefactError(f"not labels: {exc}", where=str(folder), remedy="train it again") from exc
+        self.network = Network(folder, threads)
+
+    @classmethod
+    def load(cls, folder: Path | None = None, *, threads: int = 1) -> Experts:
+        """The shipped weights, or those in `folder`; checked against their manifest. Raises ArtefactError."""
+        return cls(folder or WEIGHTS, threads)
+
+    @property
+    def name(self) -> str:
+        return f"experts {self.sha256[:12]}"
+
+    def weakness(
+        self,
+        texts: Iterable[str],
+        *,
+        convention: str = Convention.ANY,
+        top: int = TOP,
+        threshold: float | None = None,
+    ) -> Iterator[Weakness]:
+        """In order and lazily. `threshold`: least probability of a decision, else the one that ships."""
+        column = self._column(convention)
+        least = self.calibration.weakness.threshold if threshold is None else threshold
+
+        def answer(text: str) -> Weakness:
+            reason = screen(text)
+            if reason:
+                return Weakness("", reason, (), (), convention, 0)
+            (logits,), windows = self.network.run(clean(text), ["weakness"])
+            return self._weakness(logits[column], convention, top, least, windows)
+
+        return self.network.each(answer, texts)
+
+    def _weakness(self, logits: Floats, convention: str, top: int, least: float, windows: int) -> Weakness:
+        values = calibration.softmax(logits, self.calibration.temperatures.weakness[convention])
+        places = order(values)
+        limit = self.calibration.weakness.conformal[convention]
+        names = self.labels.weaknesses
+        best = float(values[places[0]])
+        return Weakness(
+            names[places[0]] if best >= least else "",
+            Reason.DECIDED if best >= least else Reason.UNSURE,
+            tuple(Candidate(names[i], round(float(values[i]), 4)) for i in places[:top]),
+            tuple(names[i] for rank, i in enumerate(places) if rank == 0 or values[i] >= limit),
+            convention,
+            windows,
+        )
+
+    def weakness_probabilities(self, text: str, *, convention: str = Convention.ANY) -> dict[str, float]:
+        """Of every weakness that the head knows; nothing for a text that is not read."""
+        if screen(text):
+            return {}
+        (logits,), _ = self.network.run(clean(text), ["weakness"])
+        at = self.calibration.temperatures.weakness[convention]
+        values = calibration.softmax(logits[self._column(convention)], at)
+        return dict(zip(self.labels.weaknesses, map(float, values), strict=True))
+
+    def severity(self, texts: Iterable[str], *, convention: str = Convention.NVD) -> Iterator[Severity]:
+        """In order and lazily."""
+        column = self._column(convention)
+
+        def answer(text: str) -> Severity:
+            reason = screen(text)
+            if reason:
+                return Severity("", 0.0, "", 0.0, 0.0, 10.0, {}, reason, convention, 0)
+            (logits,), windows = self.network.run(clean(text), ["severity"])
+            return self._severity(logits[column], convention, windows)
+
+        return self.network.each(answer, texts)
+
+    def _severity(self, logits: Floats, convention: str, windows: int) -> Severity:
+        at = self.calibration.temperatures.severity[convention]
+        parts = [
+            calibration.softmax(part, t) for part, t in zip(_parts(logits, list(METRICS.values())), at, strict=True)
+        ]
+        found = severity.decide(parts)
+        half = self.calibration.severity.conformal[convention]
+        metrics = {name: _ranked(part, values) for (name, values), part in zip(METRICS.items(), parts, strict=True)}
+        return Severity(
+            severity.vector_of(found.places), found.score, severity.rating(found.score), round(found.probability, 4),
+            round(max(0.0, found.score - half), 1), round(min(10.0, found.score + half), 1),
+            metrics, Reason.DECIDED, convention, windows,
+        )  # fmt: skip
+
+    def ssvc(self, texts: Iterable[str]) -> Iterator[Ssvc]:
+        """In order and lazily."""
+
+        def answer(text: str) -> Ssvc:
+            reason = screen(text)
+            if reason:
+                return Ssvc({}, reason, 0)
+            (logits,), windows = self.network.run(clean(text), ["ssvc"])
+            parts = zip(
+                SSVC.items(), _parts(logits, list(SSVC.values())), self.calibration.temperatures.ssvc, strict=True
+            )
+            points = {name: _ranked(calibration.softmax(part, at), values) for (name, values), part, at in parts}
+            return Ssvc(points, Reason.DECIDED, windows)
+
+        return self.network.each(answer, texts)
+
+    def techniques(self, texts: Iterable[str], *, threshold: float | None = None) -> Iterator[Techniques]:
+        """In order and lazily. Each sentence and clause is read alone, however long the text is."""
+        least = self.calibration.techniques.threshold if threshold is None else threshold
+
+        def answer(text: str) -> Techniques:
+            reason = screen(text)
+            if reason and reason is not Reason.LONG:
+                return Techniques((), (), reason, 0)
+            return self._techniques(clean(text), least)
+
+        return self.network.each(answer, texts)
+
+    def _techniques(self, text: str, least: float) -> Techniques:
+        spans: dict[str, list[Span]] = {}
+        parts = 0
+        for start, end in _read_alone(text):
+            parts += 1
+            for place, probability in self._told(text[start:end]):
+                span = Span(start, end, probability)
+                spans.setdefault(self.labels.techniques[place], []).append(span)
+        every = [_technique(name, found, least) for name, found in spans.items()]
+        every.sort(key=lambda t: (-t.probability, t.id))
+        found = [t for t in every if t.probability >= least]
+        ids = {t.id for t in found}
+        found = [t for t in found if not _said_better(t, found)]
+        rest = tuple(t for t in every if t.id not in ids)[:CONSIDERED]
+        return Techniques(tuple(found), rest, Reason.DECIDED if found else Reason.NONE, parts)
+
+    def _told(self, part: str) -> list[tuple[int, float]]:
+        (logits,), _ = self.network.run(part, ["techniques"])
+        values = calibration.sigmoid(logits, self.calibration.temperatures.techniques)
+        return [(int(i), round(float(values[i]), 4)) for i in np.flatnonzero(values >= LEAST)]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """(texts, 384); rows of length 1, or zero where a text has no words."""
+        rows = list(self.network.each(self._embed, texts))
+        return np.stack(rows) if rows else np.zeros((0, self._dims()), dtype=np.float32)
+
+    def _embed(self, text: str) -> Floats:
+        text = clean(text)
+        if not text.strip():
+            return np.zeros(self._dims(), dtype=np.float32)
+        (row,), windows = self.network.run(text, [EMBEDDED])
+        length = float(np.sqrt((row * row).sum()))
+        return row if windows == 1 or length == 0 else np.asarray(row / length, dtype=np.float32)
+
+    def _dims(self) -> int:
+        return len(self.network.run("a", [EMBEDDED])[0][0])
+
+    def words(self, text: str, weakness: str, *, convention: str = Convention.ANY) -> tuple[Word, ...]:
+        """The words without which this weakness would be less likely, the weightiest first."""
+        if screen(text) or weakness not in self.labels.weaknesses:
+            return ()
+        column, place = self._column(convention), self.labels.weaknesses.index(weakness)
+        at = self.calibration.temperatures.weakness[convention]
+
+        def likely(changed: str) -> float:
+            (logits,), _ = self.network.run(changed, ["weakness"])
+            return float(calibration.softmax(logits[column], at)[place])
+
+        return carried(clean(text), likely)
+
+    def _column(self, convention: str) -> int:
+        try:
+            return self.labels.conventions.index(convention)
+        except ValueError:
+            known = ", ".join(self.labels.conventions)
+            raise ConfigError(f"unknown convention '{convention}'", remedy=f"known: {known}") from None
+
+
+def _parts(logits: Floats, answers: Sequence[Sequence[str]]) -> list[Floats]:
+    ends = np.cumsum([len(values) for values in answers])
+    return [np.asarray(part) for part in np.split(logits, ends[:-1])]
+
+
+def _ranked(values: Floats, names: Sequence[str]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(names[i], round(float(values[i]), 4)) for i in order(values))
+
+
+def _read_alone(text: str) -> Iterator[tuple[int, int]]:
+    for start, end in sentences(text):
+        yield start, end
+        yield from clauses(text, start, end)
+
+
+def _technique(name: str, spans: list[Span], least: float) -> Technique:
+    spans.sort(key=lambda span: (-span.probability, span.start, span.end))
+    told = tuple(span for span in spans if span.probability >= least) or tuple(spans[:1])
+    return Technique(name, spans[0].probability, told)
+
+
+def _said_better(technique: Technique, found: Sequence[Technique]) -> bool:
+    """A technique is left out where a sub-technique of it was found in the same places."""
+    if "." in technique.id:
+        return False
+    below = [t for t in found if t.id.startswith(f"{technique.id}.")]
+    covered = {(s.start, s.end) for t in below for s in t.spans}
+    return bool(below) and all(
+        any(a < span.end and span.start < b for a, b in covered) for span in technique.spans
+    )  # fmt: skip

@@ -1,0 +1,92 @@
+"""The ONNX file and its tokenizer. Every text is run alone.
+
+int8 weights come with activations whose scale is taken over the whole batch: in a batch, an answer would depend on the
+other texts. One at a time costs nothing on one core, and the same text always gives the same answer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from vedette.errors import ArtefactError
+
+T = TypeVar("T")
+R = TypeVar("R")
+Floats = NDArray[np.float32]
+WINDOW = 256  # tokens that are read at once
+OVERLAP = 32  # tokens that neighbouring windows share
+AHEAD = 8  # texts per thread that wait for their turn
+
+
+class Network:
+    """Raises ArtefactError where the files are none."""
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        try:
+            onnxruntime.disable_telemetry_events()
+            self._session = onnxruntime.InferenceSession(
+                str(folder / "experts.onnx"), options, providers=["CPUExecutionProvider"]
+            )
+            self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self.tokenizer.encode_special_tokens = True  # "[SEP]" in a text is five characters, not a mark
+        except Exception as exc:  # the libraries raise what they like
+            raise ArtefactError(
+                f"the weights cannot be read: {exc}", where=str(folder), remedy="reinstall them"
+            ) from exc
+        self.threads = max(1, threads)
+
+    def windows(self, text: str) -> list[list[int]]:
+        """Tokens of each part; the first and last of each are the marks that a text begins and ends with."""
+        ids = self.tokenizer.encode(text).ids
+        if len(ids) <= WINDOW:
+            return [ids]
+        first, last, inner = ids[0], ids[-1], ids[1:-1]
+        size = WINDOW - 2
+        starts = range(0, max(1, len(inner) - OVERLAP), size - OVERLAP)
+        return [[first, *inner[start : start + size], last] for start in starts]
+
+    def read(self, ids: Sequence[int], outputs: Sequence[str]) -> list[Floats]:
+        """One row for each output."""
+        row = np.array([ids], dtype=np.int64)
+        return [found[0] for found in self._session.run(list(outputs), {"ids": row, "mask": np.ones_like(row)})]
+
+    def run(self, text: str, outputs: Sequence[str]) -> tuple[list[Floats], int]:
+        """One row for each output, the mean over the windows by their tokens; and how many windows there were."""
+        windows = self.windows(text)
+        rows = [self.read(window, outputs) for window in windows]
+        if len(windows) == 1:
+            return rows[0], 1
+        sizes = np.array([len(window) for window in windows], dtype=np.float32)
+        shares = sizes / sizes.sum()
+        merged = []
+        for place in range(len(outputs)):
+            stacked = np.stack([row[place] for row in rows])
+            merged.append((stacked * shares.reshape(-1, *[1] * (stacked.ndim - 1))).sum(0))
+        return merged, len(windows)
+
+    def each(self, work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
+        """In order and lazily, on as many threads as were asked for."""
+        if self.threads == 1:
+            yield from map(work, things)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            waiting: deque[Future[R]] = deque()
+            for thing in things:
+                waiting.append(pool.submit(work, thing))
+                if len(waiting) >= AHEAD * self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()

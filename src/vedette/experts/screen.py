@@ -1,0 +1,69 @@
+"""What a text is before the network sees it: nothing, bytes, another language, a rejected CVE, or something to read."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from vedette.experts.answers import Reason
+
+SHORTEST = 3  # words
+LONGEST = 100_000  # characters; a description that is longer is none
+_WORD = re.compile(r"[^\W\d_]+")
+_REJECTED = re.compile(r"\s*(?:\*\*\s*)?(?:REJECT(?:ED)?\b\s*(?:\*\*|reason)|Rejected reason:)", re.IGNORECASE)
+_ENGLISH_WORDS = """
+a an the of in on to for and or is are was were be by with via from that this which when while before after not no it
+its can could may might allows allow allowed through as at into if use used uses using has have attacker attackers
+user users file files version versions remote local code server issue vulnerability
+"""
+# German, French, Spanish, Italian, Portuguese, Dutch; without words that English or code has, too
+_FOREIGN_WORDS = """
+der das und ein eine einer ist nicht mit von für auf bei durch wird werden kann können über
+les une et est dans pour par avec qui sur peut être permet aux ces
+los las del una que por para puede permite como gli che non sono nella può consente della
+uma não pode através dos het een niet voor door wordt kan
+"""
+_ENGLISH, _FOREIGN = frozenset(_ENGLISH_WORDS.split()), frozenset(_FOREIGN_WORDS.split())
+FEW = 6  # words, below which a text shows no language
+SHARE = 0.15  # of function words that another language needs
+
+
+def clean(text: str) -> str:
+    """Spaces stand for what is no character, lone surrogates among it. Offsets stay as they are."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c in "\n\t\r" or unicodedata.category(c)[0] != "C" else " " for c in text)
+
+
+def screen(text: str) -> Reason:
+    """Why there is nothing to decide, or DECIDED where the network may read it."""
+    if not text or text.isspace():
+        return Reason.EMPTY
+    if _binary(text):
+        return Reason.BINARY
+    if _REJECTED.match(text):
+        return Reason.REJECTED
+    if len(text) > LONGEST:
+        return Reason.LONG
+    words = _WORD.findall(text[:4000].lower())
+    if len(words) < SHORTEST:
+        return Reason.SHORT
+    return Reason.LANGUAGE if _foreign(text, words) else Reason.DECIDED
+
+
+def _binary(text: str) -> bool:
+    start = text[:4000]
+    odd = sum(1 for c in start if (c < " " and c not in "\n\r\t") or c == "\ufffd" or "\ud800" <= c <= "\udfff")
+    return odd > 0.05 * len(start)
+
+
+def _foreign(text: str, words: list[str]) -> bool:
+    letters = [c for c in text[:4000] if c.isalpha()]
+    latin = sum(1 for c in letters if c < "\u0250")
+    if latin < 0.7 * len(letters):
+        return True
+    if len(words) < FEW:
+        return False
+    english = sum(word in _ENGLISH for word in words)
+    foreign = sum(word in _FOREIGN for word in words)
+    return foreign > english and foreign >= SHARE * len(words)
