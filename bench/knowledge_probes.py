@@ -146,11 +146,12 @@ def vectors(store: Path) -> dict[str, object]:
     import numpy as np
 
     from vedette.knowledge import index, search
+    from vedette.knowledge.encoder import USUAL
     from vedette.knowledge.spool import encoder
     from vedette.knowledge.store import Knowledge
 
     with Knowledge.open(store) as knowledge:
-        queries = encoder().encode(questions(store))
+        queries = encoder(USUAL).encode(questions(store))
         queries = queries[queries.any(axis=1)]
         least = exact_tenth(knowledge, queries)
         searcher = knowledge.searcher

@@ -228,6 +228,14 @@ class KnownGroup(msgspec.Struct, frozen=True, kw_only=True):
     uses: tuple[str, ...]  # techniques of the case; a sub-technique counts for its parent
 
 
+class InferredTechnique(msgspec.Struct, frozen=True, kw_only=True):
+    """A technique that no rule of the case states: the experts read it in the text of a rule that states none."""
+
+    known: KnownTechnique
+    probability: float  # 0–1, to two places
+    rule: str  # the rule's text
+
+
 class Background(msgspec.Struct, frozen=True, kw_only=True):
     """What is publicly known about a case's techniques. Nothing of it bears on verdict or probability."""
 
@@ -239,6 +247,8 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[KnownGroup, ...]  # at most three, those that share most and the most unusual techniques first
     other_groups: int  # that use as many of the techniques as a listed one has to, and are not listed
     caution: str = f"groups are known to use these techniques, too; {NO_ATTRIBUTION}"
+    inferred: tuple[InferredTechnique, ...] = ()  # at most five, the surest first; nothing else here follows from them
+    inferred_by: str = ""  # name and sha256 of the experts' weights
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -293,3 +303,4 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     model: str  # name and sha256 of the weights
     notes: tuple[str, ...] = ()  # what the analyst has to know about this run
     knowledge: str = ""  # release, date and content of what the cases' background was looked up in
+    experts: str = ""  # name and sha256 of the weights that read rules which state no technique; "" where none did

@@ -326,7 +326,7 @@ def test_meta_says_what_it_was_made_by(store: Path) -> None:
     made = schema.meta(store)
     assert made["format"] == str(schema.FORMAT)
     assert made["encoder"] == "small"
-    assert set(made) == {"format", "passages", "encoder", "vedette"}
+    assert set(made) == {"format", "passages", "encoder", "encoder_name", "vedette"}
 
 
 def test_facts_that_are_damaged_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

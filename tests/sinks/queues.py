@@ -8,6 +8,7 @@ from vedette.types import (
     Counts,
     Evidence,
     Helps,
+    InferredTechnique,
     Kind,
     KnownGroup,
     KnownMitigation,
@@ -28,6 +29,7 @@ MIDNIGHT = 1_763_596_800_000  # 2025-11-20 00:00 UTC
 MINUTE = 60_000
 MODEL = "vedette-triage 1 sha256 3f9c0a4be7d1"
 KNOWLEDGE = "ATT&CK 18.1, 2025-11-12, content 0123456789ab"
+EXPERTS = "experts 0123456789ab"
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -106,8 +108,18 @@ def background(**changes: object) -> Background:
             KnownGroup(id="G9998", name="Group without another name", aliases=(), uses=("T1110.001", "T1071.004")),
         ),
         "other_groups": 32,
+        "inferred": (
+            inferred("T1568.002", "Dynamic Resolution: Domain Generation Algorithms", 0.83, "ET INFO DNS Query to .cloud"),
+            inferred("T1132", "Data Encoding", 0.51, "Powershell started with a long command"),
+        ),
+        "inferred_by": EXPERTS,
     }
     return Background(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def inferred(uid: str, name: str, probability: float, rule: str) -> InferredTechnique:
+    known = KnownTechnique(id=uid, status="active", name=name)
+    return InferredTechnique(known=known, probability=probability, rule=rule)
 
 
 def case(**changes: object) -> Case:
@@ -231,6 +243,7 @@ def queue(cases: tuple[Case, ...], **changes: object) -> Queue:
         "reject_file": "vedette-out/rejected.jsonl",
         "model": MODEL,
         "knowledge": KNOWLEDGE,
+        "experts": EXPERTS,
     }
     return Queue(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -342,6 +355,8 @@ def _hostile_case(rank: int, text: str) -> Case:
             other_mitigations=0,
             groups=(KnownGroup(id=text, name=text, aliases=(text, text), uses=(text,)),),
             other_groups=1,
+            inferred=(inferred(text, text, 0.5, text),),
+            inferred_by=text,
         ),
     )
 

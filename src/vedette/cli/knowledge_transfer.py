@@ -86,6 +86,11 @@ def import_(
     allow_unsigned: Annotated[
         bool, typer.Option("--allow-unsigned", help="Take a bundle that nobody signed.")
     ] = False,
+    encoder: Annotated[
+        str,
+        typer.Option(help="Whose vectors the store holds: static (fast), or experts (reads whole sentences, some 100 "
+                     "passages a second); else the store's own. Another one than before encodes everything anew."),
+    ] = "",
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Read publishers' files or bundles into the store.
@@ -107,10 +112,15 @@ def import_(
     with _stoppable():
         trusted = signing.trusted(key or [signing.keys_folder()]) if bundles else {}
         for bundle in bundles:
-            found.append(import_bundle(place, bundle, trusted, allow_unsigned=allow_unsigned, allow_older=allow_older))
+            found.append(
+                import_bundle(
+                    place, bundle, trusted,
+                    allow_unsigned=allow_unsigned, allow_older=allow_older, encode_with=encoder,
+                )
+            )  # fmt: skip
         if files := [path for path in paths if path not in bundles]:
             with progress("sources") as bar:
-                found.append(import_sources(place, files, bar))
+                found.append(import_sources(place, files, bar, encode_with=encoder))
     report, seconds = _together(found), time.monotonic() - start
     if as_json:
         show_json(reports.document(report, seconds))

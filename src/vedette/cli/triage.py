@@ -22,7 +22,9 @@ from vedette.errors import ConfigError, InputError, OutputError
 if TYPE_CHECKING:
     from vedette.connect.ahead import Ahead
     from vedette.connect.read import Reader
+    from vedette.experts import Experts
     from vedette.skills.triage.background import Backgrounds
+    from vedette.skills.triage.inferred import RuleReader
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.skill import Triage
     from vedette.skills.triage.state import State
@@ -72,6 +74,13 @@ def triage(
         bool, typer.Option("--follow", help="Go on with files that grow, through rotation, until Ctrl-C.")
     ] = False,
     every: Annotated[float, typer.Option(min=0.5, help="With --follow: seconds between two looks at the queue.")] = 5.0,
+    experts: Annotated[
+        bool,
+        typer.Option(
+            "--experts/--no-experts",
+            help="Infer techniques of rules that state none, from the rules' own names; shown, never counted.",
+        ),
+    ] = True,
 ) -> None:
     """Turn raw alerts into a ranked queue of cases with reasons that can be checked.
 
@@ -91,6 +100,7 @@ def triage(
     from vedette.connect.read import read
     from vedette.knowledge.store import Knowledge
     from vedette.skills.triage.background import Backgrounds
+    from vedette.skills.triage.inferred import RuleReader
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.state import State, explained
 
@@ -116,6 +126,7 @@ def triage(
         _collect_seldom()
         with Ahead(reader, positions, stopped) if apart else nullcontext(reader) as chunks:
             skill = _skill(state, owner, model, miss_bound, backgrounds)  # while the reader is at work
+            skill.reader = RuleReader(_experts) if experts else None
             desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
             _take_in(skill, chunks)
         desk.finish()
@@ -153,6 +164,12 @@ def _skill(
 
     loaded = weights.load(model) if model else weights.load()
     return Triage(state, loaded, owner, miss_bound=miss_bound, backgrounds=backgrounds)
+
+
+def _experts() -> Experts:
+    from vedette.experts import Experts
+
+    return Experts.load()
 
 
 def _collect_seldom() -> None:

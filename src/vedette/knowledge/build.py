@@ -22,10 +22,12 @@ import msgspec
 from vedette import __version__
 from vedette.errors import InputError, OutputError, RecordError, StateError, VedetteError
 from vedette.knowledge import index, schema, verify
+from vedette.knowledge.chunk import Passage
+from vedette.knowledge.encoder import ENCODERS, USUAL
 from vedette.knowledge.inputs import Input, entries
 from vedette.knowledge.readers import READERS
 from vedette.knowledge.sources import rank
-from vedette.knowledge.spool import Spooled, Task, bodies, encode_passages, encoder, printed, spool
+from vedette.knowledge.spool import Encoded, Spooled, Task, bodies, encode_passages, encoder, printed, spool
 from vedette.knowledge.unit import Unit
 from vedette.knowledge.workplace import Inline, executor, locked, workplace
 from vedette.knowledge.write import Change, Writer
@@ -66,6 +68,19 @@ class Batch:
 
 
 Progress = Callable[[str, int, int], None]  # what is being done, how many of how many units
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Where the next store is made, and by whose encoder."""
+
+    folder: Path
+    encoders: Executor
+    encoder: str  # name of one of ENCODERS
+    progress: Progress = lambda *_: None
+
+    def encode(self, passages: list[Passage]) -> Future[Encoded]:
+        return self.encoders.submit(encode_passages, passages, self.encoder)
 
 
 def find(paths: Sequence[Path], unclaimed: list[Path]) -> list[Task]:
@@ -124,8 +139,13 @@ def _plain(part: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in part)[:200]
 
 
-def import_sources(store: Path, paths: Sequence[Path], progress: Progress = lambda *_: None) -> Report:
-    """Read the publishers' files under `paths` into the store. Raises InputError, OutputError, StateError."""
+def import_sources(
+    store: Path, paths: Sequence[Path], progress: Progress = lambda *_: None, *, encode_with: str = ""
+) -> Report:
+    """Read the publishers' files under `paths` into the store. Raises InputError, OutputError, StateError.
+
+    `encode_with`: an encoder's name; the store's own unless given. Another one than before encodes everything anew.
+    """
     from vedette.knowledge import facts
 
     report = Report()
@@ -139,7 +159,7 @@ def import_sources(store: Path, paths: Sequence[Path], progress: Progress = lamb
         )  # fmt: skip
     apart = max(1, min(3, (os.cpu_count() or 1) - 1))
     with locked(store), workplace(store) as work, executor(1) as readers, executor(apart) as encoders:
-        installed = units(store)
+        installed, chosen = units(store), _encoder_for(store, encode_with)
         report.notes += _clock(installed)
         version = schema.meta(store).get("vedette", "") if store.exists() else ""
         jobs = [
@@ -148,7 +168,7 @@ def import_sources(store: Path, paths: Sequence[Path], progress: Progress = lamb
         ]
         readers.shutdown(wait=False)  # ends, and gives its memory back, when all are read
         batches = _batches(jobs, report, installed, progress)
-        _build(store, work, batches, report, encoders, facts.base())
+        _build(store, Work(work, encoders, chosen, progress), batches, report, facts.base())
     return report
 
 
@@ -159,19 +179,21 @@ def import_batches(
     inline: bool = False,
     only_new: bool = False,
     base: Sequence[Batch] = (),
+    encode_with: str = "",
 ) -> Report:
     """Put records that are ready into the store: units that it holds are replaced, others stay.
 
-    `base`: facts for units that the store would lack.
+    `base`: facts for units that the store would lack. `encode_with`: as for `import_sources`.
     `only_new`: where somebody else has made a store by now, it stays as it is.
     """
     report = Report()
     with locked(store), workplace(store) as work, executor(0 if inline else 1) as pool:
         if only_new and store.exists():
             return report
+        chosen = _encoder_for(store, encode_with)
         ready = [(Outcome(batch.unit, batch.path), batch.bodies) for batch in batches]
         report.outcomes = [outcome for outcome, _ in ready]
-        _build(store, work, iter(ready), report, pool, base)
+        _build(store, Work(work, pool, chosen), iter(ready), report, base)
     return report
 
 
@@ -232,39 +254,32 @@ def unit_of(task: Task, spooled: Spooled, now: datetime) -> Unit:
     )
 
 
-def _build(
-    store: Path,
-    work: Path,
-    batches: Iterator[Ready],
-    report: Report,
-    encoders: Executor,
-    base: Sequence[Batch] = (),
-) -> None:
-    """Write the next store in `work`; swap it in if it differs from the present one. Ends `encoders`.
+def _build(store: Path, work: Work, batches: Iterator[Ready], report: Report, base: Sequence[Batch] = ()) -> None:
+    """Write the next store; swap it in if it differs from the present one. Ends the processes that encode.
 
     `base`: facts for units that the store would lack.
     """
-    target = work / "store.db"
+    target = work.folder / "store.db"
     try:
         if store.exists() and not schema.sealed(store):
             raise StateError("the store is damaged", where=str(store), remedy=schema.REMEDY)
-        anew = _outdated(store)
+        anew = _outdated(store, work.encoder)
         if store.exists() and not anew:
             shutil.copyfile(store, target)
         with _connected(target) as connection:
-            writer = Writer(connection, lambda passages: encoders.submit(encode_passages, passages))
+            writer = Writer(connection, work.encode)
             if anew:
-                _carry_over(store, writer)
+                _carry_over(store, writer, work.progress)
                 writer.touched = True
             for outcome, content in batches:
                 outcome.change = writer.put(outcome.unit, content())
             for batch in _lacking(connection, base if writer.touched else ()):
                 writer.put(batch.unit, batch.bodies())
             writer.finish()
-            encoders.shutdown()  # their memory is needed now
+            work.encoders.shutdown()  # their memory is needed now
             if not writer.touched:
                 return
-            _finish(connection, writer)
+            _finish(connection, writer, work.encoder)
         schema.seal(target)
         _swap(target, store)
         report.swapped = True
@@ -287,9 +302,9 @@ def _lacking(connection: sqlite3.Connection, base: Sequence[Batch]) -> Iterator[
             yield batch
 
 
-def _finish(connection: sqlite3.Connection, writer: Writer) -> None:
+def _finish(connection: sqlite3.Connection, writer: Writer, name: str) -> None:
     index.rebuild(connection, writer.terms)
-    made = {**schema.made_by(encoder().sha256), "vedette": __version__}
+    made = {**schema.made_by(encoder(name).sha256), schema.ENCODER_NAME: name, "vedette": __version__}
     connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", made.items())
     verify.check(connection)
     connection.execute("COMMIT")
@@ -299,18 +314,20 @@ def fill_in_memory(connection: sqlite3.Connection, batches: Sequence[Batch]) -> 
     """A store that lies nowhere, for little that is to be known."""
     schema.create(connection)
     connection.execute("BEGIN")
-    writer = Writer(connection, lambda passages: Inline().submit(encode_passages, passages))
+    writer = Writer(connection, lambda passages: Inline().submit(encode_passages, passages, USUAL))
     for batch in batches:
         writer.put(batch.unit, batch.bodies())
     writer.finish()
-    _finish(connection, writer)
+    _finish(connection, writer, USUAL)
 
 
-def _carry_over(store: Path, writer: Writer) -> None:
+def _carry_over(store: Path, writer: Writer, progress: Progress) -> None:
     """Records of a store whose index is made in another way than today."""
     connection = schema.open_to_read(store)
     try:
-        for unit in units(store).values():
+        held = units(store).values()
+        for place, unit in enumerate(held):
+            progress(f"{unit.name}, encoded anew", place, len(held))
             rows = connection.execute(
                 "SELECT r.body FROM record r JOIN unit u ON r.unit = u.number WHERE u.name = ?", (unit.name,)
             )
@@ -367,12 +384,20 @@ def units(store: Path) -> dict[str, Unit]:
         connection.close()
 
 
-def _outdated(store: Path) -> bool:
-    """Made in another way than today: it is made anew from what is imported."""
+def _encoder_for(store: Path, wanted: str) -> str:
+    """The encoder that is asked for, else the store's. One that cannot be used is an error before anything is read."""
+    held = schema.meta(store).get(schema.ENCODER_NAME) if store.exists() else None
+    name = wanted or (held if held in ENCODERS else USUAL)
+    encoder(name)
+    return name
+
+
+def _outdated(store: Path, name: str) -> bool:
+    """Made in another way than today, or with another encoder: it is made anew from what is imported."""
     if not store.exists():
         return False
     made = schema.meta(store)
-    return any(made.get(key) != value for key, value in schema.made_by(encoder().sha256).items())
+    return any(made.get(key) != value for key, value in schema.made_by(encoder(name).sha256).items())
 
 
 def _clock(installed: dict[str, Unit]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Texts as vectors, for search by meaning. The shipped encoder adds up one vector a word: no context, but very fast.
+"""Texts as vectors, for search by meaning. The usual encoder adds up one vector a word: no context, but very fast.
 
 `words.txt` holds the known words, sorted; `vectors.npy` one int8 row for each of them and then one for each bucket of
 n-grams; `scales.npy` what a row is multiplied by. A word's weight is folded into its row. Words that are not known
@@ -47,6 +47,14 @@ class Encoder(Protocol):
     def sha256(self) -> str: ...
     def encode(self, texts: Sequence[str]) -> Floats:
         """(texts, dims); rows have length 1, or are zero where a text has no words."""
+        ...
+
+
+class Expert(Encoder, Protocol):
+    """An encoder that also knows what a text tells of."""
+
+    def named(self, text: str) -> Sequence[Sequence[tuple[str, float]]]:
+        """(id, probability), best first, a list for each kind of id; nothing where the text tells of nothing."""
         ...
 
 
@@ -136,4 +144,8 @@ def load(folder: Path | None = None) -> StaticEncoder:
     return StaticEncoder(words, vectors, scales.astype(np.float32), mark)
 
 
-ENCODERS: Registry[Callable[..., Encoder]] = Registry("encoder", {"static": "vedette.knowledge.encoder:load"})
+ENCODERS: Registry[Callable[..., Encoder]] = Registry(
+    "encoder", {"static": "vedette.knowledge.encoder:load", "experts": "vedette.experts.encoder:load"}
+)
+USUAL = "static"  # what a new store is made with
+EXPERT = "experts"  # what answers as `Expert`

@@ -62,8 +62,12 @@ def import_bundle(
     *,
     allow_unsigned: bool = False,
     allow_older: bool = False,
+    encode_with: str = "",
 ) -> build.Report:
-    """All of it or nothing. Raises ArtefactError, also for a bundle that is older than what the store holds."""
+    """All of it or nothing. Raises ArtefactError, also for a bundle that is older than what the store holds.
+
+    `encode_with`: as for `import_sources`.
+    """
     with open_bundle(bundle, keys, allow_unsigned=allow_unsigned) as opened:
         if not allow_older and (older := _older(opened.units, build.units(store))):
             raise ArtefactError(
@@ -75,7 +79,7 @@ def import_bundle(
             for unit in opened.units
         ]
         few = sum(unit.records for unit in opened.units) < FEW
-        return build.import_batches(store, batches, inline=few, base=facts.base())
+        return build.import_batches(store, batches, inline=few, base=facts.base(), encode_with=encode_with)
 
 
 def _older(units: tuple[Unit, ...], installed: dict[str, Unit]) -> list[str]:

@@ -18,7 +18,8 @@ from vedette.knowledge.record import Kind, Rel
 
 RRF = 10  # damps the first places; smaller than usual, as each list holds many passages of one entry
 POWER = 1.5
-LISTS = {"words": 1.0, "vectors": 1.0, "names": 1.0, "links": 0.5}
+LISTS = {"words": 1.0, "vectors": 1.0, "names": 1.0, "links": 0.5, "experts": 1.0}
+ALIKE = 1.0  # weight of the experts' order of the best hits
 NAME_SPEAKS = 0.3
 CERTAIN = 10.0  # more than all lists together
 SEEDS = 8  # best entries, whose neighbours of the wanted kinds are looked at
@@ -124,6 +125,10 @@ class Fusion:
         for uid in ids:
             self._found[uid].score += CERTAIN
             self._found[uid].place = None
+
+    def add_experts(self, named: Iterable[Sequence[tuple[str, float]]]) -> None:
+        """What the experts read in the question, in lists that were ranked apart: the surer, the louder."""
+        self._rank("experts", {uid: p / (RRF + rank) for part in named for rank, (uid, p) in enumerate(part, 1)})
 
     def add_neighbours(self, found: Iterable[tuple[str, str]]) -> None:
         """(seed, neighbour) pairs: each seed speaks for its neighbours as loudly as it was found itself."""

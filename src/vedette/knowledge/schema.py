@@ -18,6 +18,7 @@ from vedette.errors import RecordError, StateError
 from vedette.knowledge import chunk
 
 FORMAT = 1
+ENCODER_NAME = "encoder_name"  # key in `meta`; `encoder` is the sha256 of its weights
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;

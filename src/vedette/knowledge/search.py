@@ -1,4 +1,5 @@
 """Hybrid search: names, words (bm25) and vectors, each a ranked list of passages, fused by reciprocal rank.
+Where the experts are asked, too, they name what the question tells of, and say which of the best hits read like it.
 
 Descriptions of vulnerabilities are ranked apart from everything else, which they outnumber ten to one. A hit carries
 the passage that speaks for it, with source, release and span, so that a quote can be checked. Reciprocal-rank fusion:
@@ -19,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.errors import ConfigError, StateError
-from vedette.knowledge import index
+from vedette.knowledge import index, schema
 from vedette.knowledge.chunk import LINK, NAME, field_text, passages
-from vedette.knowledge.fusion import NEIGHBOURS, SPEAKS_FOR, VOTES, Candidate, Fusion, Place, asked_for
+from vedette.knowledge.encoder import ENCODERS, EXPERT, USUAL, Encoder
+from vedette.knowledge.fusion import ALIKE, NEIGHBOURS, RRF, SPEAKS_FOR, VOTES, Candidate, Fusion, Place, asked_for
 from vedette.knowledge.ids import fold
 from vedette.knowledge.postings import Ranker, find_words
 from vedette.knowledge.record import (
@@ -35,14 +37,15 @@ from vedette.knowledge.record import (
     decode,
 )
 from vedette.knowledge.slang import spell_out
-from vedette.knowledge.spool import encoder
+from vedette.knowledge.spool import encoder, expert
 from vedette.registry import near
 
 if TYPE_CHECKING:
     from vedette.knowledge.store import Entry, Knowledge
     from vedette.knowledge.unit import Unit
 
-MODES = ("hybrid", "words", "vectors")
+MODES = ("hybrid", "words", "vectors", "experts")  # the last: hybrid, and the experts' opinion
+READ_AGAIN = 20  # of the best hits, whose passages the experts compare with the question
 CONCEPTS, VULNERABILITIES = 100, 50  # passages of each list
 CANDIDATES = 8  # by sign, for each passage of a list; their vectors are compared exactly
 COARSE = index.BITS // 128  # words of a signature that all passages are compared by
@@ -103,23 +106,35 @@ class Searcher:
             raise StateError("its vectors are those of another encoder", remedy=remedy)
         ways = {"words": self._by_words, "vectors": self._by_vectors}
         parts = self.parts(kinds, since)
-        spelled_out = spell_out(text)
-        found = {name: way(spelled_out, parts) for name, way in ways.items() if mode in (name, "hybrid")}
+        spelled_out, asked, both = spell_out(text), asked_for(text), mode in ("hybrid", EXPERT)
+        found = {name: way(spelled_out, parts) for name, way in ways.items() if both or mode == name}
         fusion = self._fused(found)
-        if mode == "hybrid":
+        if both:
             fusion.add_names(self._ids(text), self._names(text))
-        asked = asked_for(text)
-        if mode == "hybrid" and (wanted := set(kinds) or asked):
+        if mode == EXPERT:
+            fusion.add_experts(expert().named(spelled_out))
+        if both and (wanted := set(kinds) or asked):
             fusion.add_neighbours(self._neighbours(fusion.seeds(), wanted))
         kinds_of = fusion.kinds | self._kinds([uid for uid in fusion.uids if uid not in fusion.kinds])
         hits = self._hits(fusion.best(asked, kinds_of.get), lambda entry: _fits(entry, kinds, since, platform))
+        if mode == EXPERT and limit > 0:
+            return _read_again(spelled_out, list(islice(hits, max(limit, READ_AGAIN))))[:limit]
         return list(islice(hits, max(0, limit)))
 
     @cached_property
     def _comparable(self) -> bool:
         """Are the store's vectors made by today's encoder?"""
-        made = self._db.execute("SELECT value FROM meta WHERE key = 'encoder'").fetchone()
-        return bool(made and made[0] == encoder().sha256)
+        return self._encoder is not None and self._made.get("encoder") == self._encoder.sha256
+
+    @cached_property
+    def _made(self) -> dict[str, str]:
+        return dict(self._db.execute("SELECT key, value FROM meta").fetchall())
+
+    @cached_property
+    def _encoder(self) -> Encoder | None:
+        """The one that the store was made with, None where it is not known here."""
+        name = self._made.get(schema.ENCODER_NAME, USUAL)
+        return encoder(name) if name in ENCODERS else None
 
     def parts(self, kinds: Sequence[Kind], since: str) -> list[_Part]:
         """Which passages may be found, apart; where only some kinds are wanted, also those that speak for them."""
@@ -153,8 +168,10 @@ class Searcher:
 
     def _by_vectors(self, text: str, parts: Sequence[_Part]) -> list[list[int]]:
         """Passages by cosine: candidates by sign, then exactly."""
-        query = encoder().encode([text])[0]
-        return self.nearest(query, parts) if self._comparable and query.any() else []
+        if self._encoder is None or not self._comparable:
+            return []
+        query = self._encoder.encode([text])[0]
+        return self.nearest(query, parts) if query.any() else []
 
     def nearest(self, query: NDArray[np.float32], parts: Sequence[_Part]) -> list[list[int]]:
         """Numbers of the passages of each part whose vectors are nearest, best first."""
@@ -275,6 +292,20 @@ class Searcher:
         return Hit(
             entry.id, entry.kind, entry.name, score, text, unit.name, release, about.id, where, start, end, ranks
         )
+
+
+def _read_again(question: str, hits: list[Hit]) -> list[Hit]:
+    """In another order: the passages that the experts find most like the question get more."""
+    query, *vectors = expert().encode([question, *(f"{hit.name}: {hit.text}" for hit in hits[:READ_AGAIN])])
+    if not query.any():
+        return hits
+    alike = np.array([float((vector * query).sum()) for vector in vectors])
+    again = list(hits)
+    for rank, at in enumerate(np.argsort(-alike, kind="stable"), 1):
+        hit = hits[at]
+        ranks = {**hit.ranks, "alike": rank}
+        again[at] = dataclasses.replace(hit, score=hit.score + ALIKE / (RRF + rank), ranks=ranks)
+    return sorted(again, key=lambda hit: -hit.score)
 
 
 def _quoted(rels: Iterable[Rel]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from vedette.errors import InputError, RecordError, VedetteError
 from vedette.knowledge.chunk import Passage
@@ -17,7 +17,7 @@ from vedette.knowledge.record import digest, encode
 from vedette.knowledge.unit import content_hash
 
 if TYPE_CHECKING:
-    from vedette.knowledge.encoder import Encoder
+    from vedette.knowledge.encoder import Encoder, Expert
 
 MAX_REFUSED = 0.05  # share of a source's records; past it, the source's schema is taken to have changed
 FEW = 5  # refused records that never fail a source
@@ -104,10 +104,19 @@ def bodies(path: Path) -> Iterator[bytes]:
 
 
 @cache
-def encoder() -> Encoder:
+def encoder(name: str) -> Encoder:
+    """One of `ENCODERS`. Raises ConfigError for another name, ArtefactError where its weights cannot be used."""
     from vedette.knowledge.encoder import ENCODERS
 
-    return ENCODERS.load("static")()
+    return ENCODERS.load(name)()
+
+
+@cache
+def expert() -> Expert:
+    """Raises ArtefactError where its weights cannot be used."""
+    from vedette.knowledge.encoder import EXPERT
+
+    return cast("Expert", encoder(EXPERT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +127,11 @@ class Encoded:
     terms: Terms
 
 
-def encode_passages(passages: Sequence[Passage]) -> Encoded:
+def encode_passages(passages: Sequence[Passage], name: str) -> Encoded:
+    """`name` is the encoder's."""
     import numpy as np
 
-    vectors = encoder().encode([passage.whole for passage in passages])
+    vectors = encoder(name).encode([passage.whole for passage in passages])
     peaks = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-9)
     rows = np.rint(vectors * (127 / peaks)).astype(np.int8)
     return Encoded([row.tobytes() for row in rows], terms_of([(p.title, p.text) for p in passages]))

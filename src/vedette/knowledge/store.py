@@ -237,8 +237,9 @@ class Knowledge:
         limit: int = 10,
         mode: str = "hybrid",
     ) -> list[Hit]:
-        """Entries whose passages answer `text`, best first; `mode` is "hybrid", "words" or "vectors".
+        """Entries whose passages answer `text`, best first; `mode` is "hybrid", "words", "vectors" or "experts".
 
+        "experts" asks the embedded experts, too: slower, and an ArtefactError where their weights cannot be used.
         `since`: ISO date, of publication; entries without a date are left out then. `platform`: as ATT&CK names them.
         """
         return self.searcher.search(text, kinds=kinds, since=since, platform=platform, limit=limit, mode=mode)

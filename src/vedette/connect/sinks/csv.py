@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 
-from vedette.connect.sinks.wording import moment, technique
+from vedette.connect.sinks.wording import inferred, inferred_from, moment, technique
 from vedette.guard.neutralise import printable
 from vedette.types import Case, Queue
 
@@ -45,6 +45,7 @@ COLUMNS = (
     "continues",
     "mitigations",
     "groups_no_attribution",  # that are known to use the techniques, too
+    "techniques_inferred",  # by the experts; no rule states them, nothing is counted for them
 )
 
 
@@ -93,6 +94,7 @@ def _row(case: Case) -> tuple[object, ...]:
         case.continues,
         tuple(told.id for told in known.mitigations) if known else (),
         tuple(told.id for told in known.groups) if known else (),
+        tuple(f"{inferred(one)}, {inferred_from(one)}" for one in known.inferred) if known else (),
     )
 
 

@@ -44,6 +44,7 @@ def summary(queue: Queue) -> str:
         "rejects": queue.rejects,
         "model": queue.model,
         "knowledge": queue.knowledge,
+        "experts": queue.experts,
         "notes": queue.notes,
     }
     return escaped(json.dumps(msgspec.to_builtins(fields), indent=2, ensure_ascii=False), _escape_or_newline) + "\n"

@@ -56,7 +56,8 @@ def _lines(queue: Queue) -> Iterator[str]:
         yield from ("", f"Details of the first {DETAILED} of {len(detailed):,}; all are in `{wording.FULL_LIST}`.")
     yield from _rejects(queue)
     knowledge = f" Knowledge: {code(queue.knowledge)}." if queue.knowledge else ""
-    yield from ("", f"Model: {code(queue.model)}.{knowledge} All times are UTC.")
+    experts = f" Experts: {code(queue.experts)}." if queue.experts else ""
+    yield from ("", f"Model: {code(queue.model)}.{knowledge}{experts} All times are UTC.")
 
 
 def _section(title: str, lines: list[str], level: int = 2) -> Iterator[str]:
@@ -122,7 +123,13 @@ def _case(case: Case) -> Iterator[str]:
     yield from _section("Next steps", [f"{n}. {safe(step)}" for n, step in enumerate(case.next_steps, 1)], 3)
     yield from _section("Excused", [f"- {safe(note)}" for note in case.excused], 3)
     if case.background:
+        yield from _inferred(case.background)
         yield from _background(case.background)
+
+
+def _inferred(known: Background) -> Iterator[str]:
+    read = [f"- {safe(wording.inferred(one))}: {safe(wording.inferred_from(one))}" for one in known.inferred]
+    yield from _section(wording.INFERRED, read, 3)
 
 
 def _background(known: Background) -> Iterator[str]:

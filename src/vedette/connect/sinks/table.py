@@ -130,7 +130,7 @@ def _details(case: Case) -> Iterator[RenderableType]:
     if case.next_steps:
         yield _indented(Text("next", style="bold"), 2)
         yield _indented(_steps(case.next_steps), 4)
-    if case.background and case.techniques:
+    if case.background and (case.techniques or case.background.inferred):
         yield _indented(_background(case.background), 2)
     yield from (_indented(Text(f"excused: {printable(note)}", style="dim"), 2) for note in case.excused)
 
@@ -159,6 +159,7 @@ def _background(known: Background) -> Table:
     mitigations = tuple(map(wording.mitigation, known.mitigations))
     rows = {
         "techniques": _some(techniques, len(techniques)),
+        "inferred": _inferred(known),
         "mitigations": _some(mitigations, len(mitigations) + known.other_mitigations),
         "groups": wording.users(known),
     }
@@ -169,6 +170,14 @@ def _background(known: Background) -> Table:
         if words:
             grid.add_row(name, Text(printable(words, 600)))
     return grid
+
+
+def _inferred(known: Background) -> str:
+    """Marked here, too: the row stands among what rules state."""
+    if not known.inferred:
+        return ""
+    names = tuple(f"{wording.inferred(one)} {wording.inferred_from(one)}" for one in known.inferred)
+    return f"{_some(names, len(names))} (by the experts, not stated by a rule, not counted)"
 
 
 def _some(names: tuple[str, ...], of: int) -> str:

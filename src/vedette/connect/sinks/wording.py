@@ -11,6 +11,7 @@ from vedette.types import (
     Background,
     Case,
     Counts,
+    InferredTechnique,
     KnownGroup,
     KnownMitigation,
     KnownTechnique,
@@ -27,6 +28,7 @@ VERDICTS = {
 }
 NEEDS_A_LOOK = (Verdict.ESCALATE, Verdict.INVESTIGATE)
 FULL_LIST = "cases.jsonl"
+INFERRED = "Inferred by the experts, not stated by a rule, not counted"
 
 
 def verdict(case: Case) -> str:
@@ -98,6 +100,15 @@ def _told(told: KnownTechnique) -> str:
     if told.replaced_by:
         return f"{told.id} → {told.replaced_by} {told.name}"
     return f"{told.id} {told.name}".rstrip() + ("" if told.status == "active" else f" ({told.status})")
+
+
+def inferred(one: InferredTechnique) -> str:
+    """`T1110 Brute Force, 83 %`; `inferred_from` says where it was read."""
+    return f"{_told(one.known)}, {percent(one.probability)}"
+
+
+def inferred_from(one: InferredTechnique) -> str:
+    return f"read in “{one.rule}”"
 
 
 def mitigation(told: KnownMitigation) -> str:

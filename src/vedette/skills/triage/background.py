@@ -1,6 +1,7 @@
 """What is publicly known about a case's techniques: names, mitigations, groups that use them, too.
 
-It is looked up for cases that are decided, and changes nothing about them. Technique ids are those that rules state.
+It is looked up for cases that are decided, and changes nothing about them. Technique ids are those that rules state;
+what the experts infer for other rules is named, and no more than named.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import msgspec
 from vedette.errors import VedetteError
 from vedette.knowledge import attack
 from vedette.knowledge.store import Knowledge
+from vedette.skills.triage.inferred import Inferred
 from vedette.skills.triage.lookup import Lookup, Studied
-from vedette.types import Background, Helps, KnownGroup, KnownMitigation, KnownTactic
+from vedette.types import Background, Helps, InferredTechnique, KnownGroup, KnownMitigation, KnownTactic
 
 MITIGATIONS = 5
 GROUPS = 3
@@ -40,6 +42,7 @@ class Backgrounds:
         self._store: Knowledge | None = None
         self._lookup: Lookup | None = None
         self._made: dict[tuple[tuple[str, ...], tuple[str, ...]], Background] = {}
+        self._inferred: dict[Inferred, InferredTechnique] = {}
 
     def __enter__(self) -> Backgrounds:
         return self
@@ -49,18 +52,37 @@ class Backgrounds:
             self._store.close()
         self._store = self._lookup = None
 
-    def of(self, techniques: tuple[str, ...], tactics: tuple[str, ...] = ()) -> Background | None:
-        """`tactics`: short names of the case. None where there is nothing to look up, or nothing to do it in."""
+    def of(
+        self,
+        techniques: tuple[str, ...],
+        tactics: tuple[str, ...] = (),
+        inferred: tuple[Inferred, ...] = (),
+        by: str = "",
+    ) -> Background | None:
+        """`tactics`: short names of the case; `by`: who inferred.
+
+        None where there is nothing to look up, or nothing to do it in.
+        """
         key = techniques, tactics
-        if self.trouble or not any(key):
+        if self.trouble or not (any(key) or inferred):
             return None
         try:
             if key not in self._made:
                 self._made[key] = _background(self._opened(), techniques, tactics, self.release)
-            return self._made[key]
+            return self._with(self._made[key], inferred, by)
         except (VedetteError, sqlite3.Error, msgspec.MsgspecError) as error:
             self.trouble = str(error)
             return None
+
+    def _with(self, known: Background, inferred: tuple[Inferred, ...], by: str) -> Background:
+        if not inferred:
+            return known
+        lookup = self._opened()
+        for one in inferred:
+            if one not in self._inferred:
+                told = lookup.technique(one.id).known
+                self._inferred[one] = InferredTechnique(known=told, probability=one.probability, rule=one.rule)
+        return msgspec.structs.replace(known, inferred=tuple(self._inferred[one] for one in inferred), inferred_by=by)
 
     def _opened(self) -> Lookup:
         if self._lookup is None:

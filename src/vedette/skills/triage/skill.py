@@ -1,7 +1,8 @@
 """The triage skill: gather (fold alerts into signals), decide (weigh, group, score), explain (in words).
 
 Deterministic: the same alerts, owner's files and model give the same cases, byte for byte. What the knowledge store
-says about their techniques is added when they are shown; it is no part of the decision and not kept in the state.
+says about their techniques, and what the experts read in rules that state none, is added when they are shown; it is
+no part of the decision and not kept in the state.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from vedette.skills.triage.baseline import load as load_baseline
 from vedette.skills.triage.evidence import choose
 from vedette.skills.triage.features import WEAK, Group, Weighed, aftermath, case_values, weigh
 from vedette.skills.triage.group import form
+from vedette.skills.triage.inferred import RuleReader
 from vedette.skills.triage.model import Model
 from vedette.skills.triage.owner import Owner
 from vedette.skills.triage.signals import DAY_MS, SLOT_MS, merged
@@ -40,9 +42,10 @@ class Triage:
         *,
         miss_bound: float | None = None,
         backgrounds: Backgrounds | None = None,
+        reader: RuleReader | None = None,
     ) -> None:
         self.state, self.model, self.owner, self.miss_bound = state, model, owner, miss_bound
-        self.backgrounds = backgrounds
+        self.backgrounds, self.reader = backgrounds, reader
         state.soil(f"{model.sha256} {owner.digest()} {miss_bound}")
         self._folder = state.folder()
 
@@ -206,6 +209,11 @@ class Triage:
             found.append(
                 "Mitigations and groups are missing: the knowledge store cannot be used: " + self.backgrounds.trouble
             )
+        if self.reader and self.reader.trouble:
+            found.append(
+                "Techniques of rules that state none are not inferred: the experts cannot be used: "
+                f"{self.reader.trouble}. `--no-experts` does without them."
+            )
         return found
 
     # -- closing ------------------------------------------------------------------------------
@@ -233,6 +241,8 @@ class Triage:
             tally = days.setdefault(case.day, [0, 0])
             tally[0] += 1
             tally[1] += case.verdict is Verdict.ESCALATE
+        if self.backgrounds and self.reader:
+            self.reader.read(cases)
         counts: Counts = self.state.counts()
         cases = [self._known(c) for c in cases if day in (None, c.day)]
         return Queue(
@@ -244,10 +254,15 @@ class Triage:
             model=f"{self.model.name} {self.model.sha256[:12]}",
             notes=tuple(self.notes(day)),
             knowledge=self.backgrounds.release if self.backgrounds else "",
+            experts=self.reader.name if self.reader else "",
         )
 
     def _known(self, case: Case) -> Case:
-        background = self.backgrounds.of(case.techniques, case.tactics) if self.backgrounds else None
+        if self.backgrounds is None:
+            return case
+        inferred = self.reader.of(case) if self.reader else ()
+        by = self.reader.name if self.reader else ""
+        background = self.backgrounds.of(case.techniques, case.tactics, inferred, by)
         return _with(case, background=background) if background else case
 
 

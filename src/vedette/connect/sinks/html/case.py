@@ -117,7 +117,9 @@ def _background(known: Background | None) -> Html:
     groups = [_known(wording.group(g), f"uses {', '.join(g.uses)}") for g in known.groups]
     if others := wording.other_groups(known):
         groups.append(tag("li", tag("small", others)))
+    read = [_known(wording.inferred(one), wording.inferred_from(one)) for one in known.inferred]
     return join(
+        _block(wording.INFERRED, tag("ul", read, cls="plain known") if read else Html("")),
         _block("Mitigations", tag("ul", helping, cls="plain known") if helping else Html("")),
         _block(f"Also used by – {NO_ATTRIBUTION}", tag("ul", groups, cls="plain known") if groups else Html("")),
     )

@@ -24,6 +24,10 @@ _WORDS = {
         "in it is shown as an escape such as \\x1b or \\u202e; … [+N] says that N characters are not shown."
     ),
     "Unverified": "An ATT&CK id that the rule states and that the knowledge store does not hold.",
+    "Inferred": (
+        "A technique that no rule of the case states. The embedded experts read it in the name of a rule that states "
+        "none, and are as sure as the percentage says. Verdict, probability and mitigations do not rest on it."
+    ),
     "Mitigations": (
         "What ATT&CK names against the techniques that the rules state. (by T1003): stated for the technique above, "
         "not for this sub-technique itself."
@@ -49,6 +53,7 @@ def footer(queue: Queue) -> Html:
             "Model ",
             tag("code", queue.model),
             knowledge,
+            join("; experts ", tag("code", queue.experts)) if queue.experts else None,
             ". All times are UTC. This page is one file that loads nothing.",
         ),
         tag("p", "ATT&CK ids and names: © The MITRE Corporation, used with its permission."),

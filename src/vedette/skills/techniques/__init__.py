@@ -1,0 +1,1 @@
+"""Techniques: which ATT&CK techniques a text tells of, and where it says so."""

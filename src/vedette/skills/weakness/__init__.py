@@ -1,0 +1,1 @@
+"""Weakness: which CWE a vulnerability is an instance of, and why."""
