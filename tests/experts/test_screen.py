@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ from vedette.experts.text import clauses, sentences
         ("** REJECT ** Do not use this candidate number.", Reason.REJECTED),
         ("Rejected reason: This was withdrawn by its numbering authority.", Reason.REJECTED),
         ("words and " * LONGEST, Reason.LONG),
-        ("Ein Pufferüberlauf im Treiber erlaubt einem Angreifer, mit einer Datei die Rechte von root zu erlangen.", Reason.LANGUAGE),
+        ("Ein Pufferüberlauf im Treiber erlaubt einem Angreifer, mit einer Datei root zu werden.", Reason.LANGUAGE),
         ("Une faille dans le serveur permet à un attaquant qui est sur le réseau de lire les fichiers.", Reason.LANGUAGE),
         ("Una vulnerabilidad en el servidor permite que los atacantes lean archivos por la red.", Reason.LANGUAGE),
         ("Уязвимость в сервере позволяет читать файлы", Reason.LANGUAGE),
@@ -62,7 +64,7 @@ def test_any_text_is_screened_and_cleaned(text: str) -> None:
 def test_parts_lie_in_order_and_hold_all_words(text: str) -> None:
     spans = list(sentences(text))
     assert all(a < b for a, b in spans)
-    assert all(left[1] <= right[0] for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left[1] <= right[0] for left, right in pairwise(spans))
     kept = sum(len(text[a:b].replace(" ", "").replace("\n", "")) for a, b in spans)
     assert kept == len(text.replace(" ", "").replace("\n", ""))
     for a, b in spans:

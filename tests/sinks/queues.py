@@ -109,7 +109,9 @@ def background(**changes: object) -> Background:
         ),
         "other_groups": 32,
         "inferred": (
-            inferred("T1568.002", "Dynamic Resolution: Domain Generation Algorithms", 0.83, "ET INFO DNS Query to .cloud"),
+            inferred(
+                "T1568.002", "Dynamic Resolution: Domain Generation Algorithms", 0.83, "ET INFO DNS Query to .cloud"
+            ),
             inferred("T1132", "Data Encoding", 0.51, "Powershell started with a long command"),
         ),
         "inferred_by": EXPERTS,

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vedette import __version__
-from vedette.cli import knowledge, label, train, triage
+from vedette.cli import experts, knowledge, label, train, triage
 from vedette.errors import VedetteError
 from vedette.guard.neutralise import printable
 
@@ -22,6 +22,9 @@ app = typer.Typer(
 )
 app.command("triage")(triage.triage)
 app.command("label")(label.label)
+app.command("weakness")(experts.weakness)
+app.command("severity")(experts.severity)
+app.command("techniques")(experts.techniques)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(train.app, name="train")
 

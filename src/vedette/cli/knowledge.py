@@ -100,7 +100,9 @@ def search(
     ] = "",
     platform: Annotated[str, typer.Option(help="Only what concerns it, as Windows.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 10,
-    mode: Annotated[str, typer.Option(help="hybrid, words, vectors, or experts: hybrid, and slower and better by meaning.")] = "hybrid",
+    mode: Annotated[
+        str, typer.Option(help="hybrid, words, vectors, or experts: hybrid, and slower and better by meaning.")
+    ] = "hybrid",
     store: Store = None,
     as_json: Json = False,
 ) -> None:

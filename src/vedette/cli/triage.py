@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from vedette.connect.read import Reader
     from vedette.experts import Experts
     from vedette.skills.triage.background import Backgrounds
-    from vedette.skills.triage.inferred import RuleReader
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.skill import Triage
     from vedette.skills.triage.state import State

@@ -1,4 +1,4 @@
-"""The experts as an encoder of the knowledge store, which asks for it by name (`vedette.knowledge.encoder.ENCODERS`)."""
+"""The experts as an encoder of the knowledge store, which asks for it by name (`knowledge.encoder.ENCODERS`)."""
 
 from __future__ import annotations
 
