@@ -26,7 +26,7 @@ from vedette.experts.text import clauses, sentences
         ("** REJECT ** Do not use this candidate number.", Reason.REJECTED),
         ("Rejected reason: This was withdrawn by its numbering authority.", Reason.REJECTED),
         ("words and " * LONGEST, Reason.LONG),
-        ("Ein Pufferüberlauf im Treiber erlaubt einem Angreifer, mit einer Datei root zu werden.", Reason.LANGUAGE),
+        ("Ein Überlauf im Treiber erlaubt es einem Angreifer, root zu werden und zu bleiben.", Reason.LANGUAGE),
         ("Une faille dans le serveur permet à un attaquant qui est sur le réseau de lire les fichiers.", Reason.LANGUAGE),
         ("Una vulnerabilidad en el servidor permite que los atacantes lean archivos por la red.", Reason.LANGUAGE),
         ("Уязвимость в сервере позволяет читать файлы", Reason.LANGUAGE),

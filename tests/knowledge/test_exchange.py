@@ -37,7 +37,8 @@ def test_a_store_made_of_a_bundle_holds_the_same(
     assert units(tmp_path / "new.db") == units(tmp_path / "full.db")
     again = import_bundle(tmp_path / "new.db", bundle, keys[1])
     changes = [outcome.change for outcome in again.outcomes]
-    assert changes and all(change == Change(unchanged=change.unchanged) for change in changes)
+    assert changes
+    assert all(change == Change(unchanged=change.unchanged) for change in changes)
 
 
 def test_facts_are_not_exported(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.train
-
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
 pytest.importorskip("onnx")
 
+import torch
+import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from vedette.config import load_toml
@@ -25,10 +25,13 @@ from vedette.train.experts_batches import Set, Tokens, cve_targets, mixed, sente
 from vedette.train.experts_cves import Cve, Cves
 from vedette.train.experts_export import export
 from vedette.train.experts_measure import Reader
-from vedette.train.experts_model import Labels, Network
+from vedette.train.experts_model import Labels
 from vedette.train.experts_sentences import Sentence, Sentences
 
-WORDS = "script markup page query table database overflow buffer memory lsass dump schedule task the a in of".split()
+pytestmark = pytest.mark.train
+
+_WORDS = "script markup page query table database overflow buffer memory lsass dump schedule task the a in of"
+WORDS = _WORDS.split()
 LABELS = Labels(("CWE-79", "CWE-89", "CWE-787"), ("T1003", "T1003.001", "T1053"))
 TEXTS = {
     "CWE-79": "script in markup of a page",

@@ -69,9 +69,10 @@ def experts(
     """Learn the embedded experts: an hour and a quarter on two cores. Stopped, the same command goes on."""
     try:
         from vedette.train import experts_finish
+        from vedette.train.experts import Places
     except ModuleNotFoundError as error:
         remedy = "pip install 'vedette[train]' torch transformers onnx"
         raise ConfigError(f"training needs {error.name}", remedy=remedy) from error
-    places = experts_finish.Places(data, benchmarks or data / "bench", base)
+    places = Places(data, benchmarks or data / "bench", base)
     for line in experts_finish.train(recipe, places, work, out, seed):
         print(line, flush=True)

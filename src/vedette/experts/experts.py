@@ -27,7 +27,7 @@ from vedette.experts.labels import METRICS, SSVC, Convention
 from vedette.experts.network import Network
 from vedette.experts.occlusion import Word, carried
 from vedette.experts.screen import clean, screen
-from vedette.experts.text import clauses, sentences
+from vedette.experts.text import read_alone
 
 WEIGHTS = Path(__file__).parent / "weights"
 FILES = ("experts.onnx", "tokenizer.json", "labels.json", "calibration.json")
@@ -170,7 +170,7 @@ class Experts:
     def _techniques(self, text: str, least: float) -> Techniques:
         spans: dict[str, list[Span]] = {}
         parts = 0
-        for start, end in _read_alone(text):
+        for start, end in read_alone(text):
             parts += 1
             for place, probability in self._told(text[start:end]):
                 span = Span(start, end, probability)
@@ -232,12 +232,6 @@ def _parts(logits: Floats, answers: Sequence[Sequence[str]]) -> list[Floats]:
 
 def _ranked(values: Floats, names: Sequence[str]) -> tuple[Candidate, ...]:
     return tuple(Candidate(names[i], round(float(values[i]), 4)) for i in order(values))
-
-
-def _read_alone(text: str) -> Iterator[tuple[int, int]]:
-    for start, end in sentences(text):
-        yield start, end
-        yield from clauses(text, start, end)
 
 
 def _technique(name: str, spans: list[Span], least: float) -> Technique:

@@ -37,6 +37,13 @@ def clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             yield span
 
 
+def read_alone(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of everything that is asked about techniques by itself: sentences, and their clauses."""
+    for start, end in sentences(text):
+        yield start, end
+        yield from clauses(text, start, end)
+
+
 def _pieces(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     while end - start > LONGEST:
         cut = text.rfind(" ", start + LONGEST // 2, start + LONGEST)

@@ -143,9 +143,8 @@ def prepare(recipe: Recipe, places: Places) -> Material:
     items, guard = Items.of(places.benchmarks), Guard(places.benchmarks)
     chosen = recipe.cves
     cves = experts_cves.collect(places.data / recipe.inputs.cves, items, last=chosen.last, dev=chosen.dev)
-    sentences = experts_sentences.collect(
-        *(places.data / name for name in (recipe.inputs.attack, recipe.inputs.tram, recipe.inputs.annoctr)), guard
-    )
+    attack, tram, annoctr = (places.data / n for n in (recipe.inputs.attack, recipe.inputs.tram, recipe.inputs.annoctr))
+    sentences = experts_sentences.collect(attack, tram, annoctr, guard)
     rng = Random(recipe.seed)
     first, later_ones = (
         experts_cves.chosen(part, rng, older=chosen.older, common=chosen.common) for part in (cves.train, cves.later)
@@ -198,8 +197,9 @@ def _pairs(recipe: Recipe, places: Places, guard: Guard, held: set[str]) -> tupl
     found = []
     for pair in sorted(corpus.pairs, key=lambda p: (p.kind, p.document, p.query)):
         if pair.document in corpus.documents and pair.query not in held:
-            query, document = pair.query, corpus.documents[pair.document][0]
-            found.append(Pair(*(numbers.setdefault(text, len(numbers)) for text in (query, document)), pair.document))
+            query = numbers.setdefault(pair.query, len(numbers))
+            document = numbers.setdefault(corpus.documents[pair.document][0], len(numbers))
+            found.append(Pair(query, document, pair.document))
     return found, list(numbers)
 
 
@@ -253,7 +253,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(self._groups, weight_decay=0.01)
         self.average = {name: p.detach().clone() for name, p in self.network.named_parameters() if p.requires_grad}
         self.at = 0
-        self._losses: Counter[str] = Counter()
+        self._losses: dict[str, float] = {}
         self._seen: Counter[str] = Counter()
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -304,12 +304,12 @@ class Run:
         if not torch.isfinite(total):
             raise ArtefactError(f"the loss of step {at} is {total.item()}", remedy="lower `rate` in the recipe")
         self.optimizer.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         torch.nn.utils.clip_grad_norm_([p for p in self.network.parameters() if p.requires_grad], 1.0)
         self.optimizer.step()
         self._average(at)
         for name, loss in losses.items():
-            self._losses[name] += loss.item()  # type: ignore[assignment]
+            self._losses[name] = self._losses.get(name, 0.0) + loss.item()
             self._seen[name] += 1
 
     def _rate(self, at: int) -> float:
@@ -356,17 +356,18 @@ class Run:
         pairs = [self.material.pairs[i] for i in places]
         texts = self.material.pair_texts
         queries, documents = texts.padded([p.query for p in pairs]), texts.padded([p.document for p in pairs])
-        ours = [self.network.embed(self._pooled(*tokens)) for tokens in (queries, documents)]
+        asked, found = (self.network.embed(self._pooled(*tokens)) for tokens in (queries, documents))
         same = torch.tensor([[a.name == b.name and a is not b for b in pairs] for a in pairs])
         return {
-            "pairs": experts_loss.of_pairs(*ours, same, self.recipe.pairs.temperature),
-            "near": experts_loss.near(ours[0], self._taught(*queries)),
+            "pairs": experts_loss.of_pairs(asked, found, same, self.recipe.pairs.temperature),
+            "near": experts_loss.near(asked, self._taught(*queries)),
         }
 
     def averaged(self) -> Network:
         """A copy with the averaged weights, for measuring."""
-        network = copy.deepcopy(self.network).eval()
+        network: Network = copy.deepcopy(self.network)
         network.load_state_dict(self.average, strict=False)
+        network.eval()
         return network
 
     def _averaged(self) -> dict[str, Tensor]:

@@ -112,11 +112,11 @@ def weaknesses_of(said: Sequence[str], year: int) -> dict[Convention, dict[str, 
             by.setdefault(convention(source, year), set()).add(weakness)
     shares = {party: dict.fromkeys(sorted(found), 1 / len(found)) for party, found in by.items()}
     if shares and year >= RECENT:
-        together: Counter[str] = Counter()
+        together: dict[str, float] = {}
         for share in shares.values():
             for weakness, part in share.items():
-                together[weakness] += part / len(shares)
-        shares[Convention.ANY] = dict(together)
+                together[weakness] = together.get(weakness, 0.0) + part / len(shares)
+        shares[Convention.ANY] = together
     return shares
 
 

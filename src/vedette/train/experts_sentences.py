@@ -41,6 +41,7 @@ class Sentences:
     train: list[Sentence] = field(default_factory=list)
     dev: list[Sentence] = field(default_factory=list)  # of other groups and software
     test: list[Sentence] = field(default_factory=list)  # of other reports
+    intros: dict[str, str] = field(default_factory=dict)  # what is said of a group or software before its procedures
     known: dict[str, str] = field(default_factory=dict)  # every technique in force → name
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -89,6 +90,12 @@ def _attack(path: Path, guard: Guard, result: Sentences) -> Iterator[Sentence]:
         gone = thing.get("revoked") or thing.get("x_mitre_deprecated")
         if thing["type"] == "attack-pattern" and not gone:
             result.known[ids[thing["id"]]] = thing["name"]
+        elif (
+            thing["type"] in ("malware", "tool", "intrusion-set")
+            and ids[thing["id"]] not in guard.software
+            and not gone
+        ):
+            result.intros[ids[thing["id"]]] = guard.clean(thing.get("description", ""))
     for thing in objects:
         if thing["type"] == "attack-pattern" and ids[thing["id"]] in result.known:
             technique = ids[thing["id"]]

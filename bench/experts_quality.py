@@ -1,0 +1,221 @@
+"""Quality of the shipped experts on public benchmarks, with intervals, baselines and what others published.
+
+`make bench-experts`, or `python bench/experts_quality.py [--data FOLDER] [--weights FOLDER] [--only rcm,vsp,…]`.
+
+Nothing is trained here. Each row has n and the 95 % interval of a bootstrap over items.
+
+- rcm, strict: the first candidate is the benchmark's CWE. Hierarchy-aware: it is that CWE, its parent or its child in
+  view CWE-1000; any level: one lies anywhere above the other.
+- vsp: mean absolute deviation of the base score, lower is better.
+- ate: micro-F1 over main techniques; sub-techniques count as their technique.
+- tram: the best of its fifty techniques for each sentence of reports that never train.
+- later: CVEs of 2025 and after. With the weights of a training's first stage, which ends in 2024, this is how a model
+  does on CVEs that did not exist when it was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+
+from vedette import manifest
+from vedette.bench import experts_tasks as tasks
+from vedette.bench.experts_tasks import Item
+from vedette.experts.experts import WEIGHTS, Experts
+from vedette.experts.labels import Convention
+from vedette.experts.screen import screen
+from vedette.knowledge.store import Knowledge
+
+ROOT = Path(__file__).resolve().parents[1]
+BASELINE = ROOT / "bench/experts/baseline.json"
+CONVENTION = Convention.ANY  # of the headline rows on weaknesses: what all labellers say together
+SCORED = Convention.NVD  # of the headline row on vectors: the benchmark's truth is NVD's
+MOST = 4_000  # CVEs of later years
+RESAMPLES = 2_000
+
+Row = dict[str, Any]
+PUBLISHED: dict[str, list[tuple[str, float]]] = {
+    "rcm strict": [
+        ("always CWE-79", 0.229), ("CyberSecQwen-4B", 0.666), ("GPT-4", 0.720),
+        ("CyberPal 2.0 20B, re-measured", 0.728),
+        ("Foundation-Sec-8B-Reasoning", 0.753), ("RoBERTa-base, 125M", 0.756), ("MiST-32B", 0.764),
+    ],
+    "rcm hierarchy-aware": [("RoBERTa-base, 125M", 0.865)],
+    "rcm-2021 strict": [("GPT-4", 0.680), ("RoBERTa-base, 125M", 0.718)],
+    "vsp deviation": [("always 7.5", 1.54), ("GPT-4", 1.31), ("Gemini-1.5", 1.09), ("Primus-70B", 1.03)],
+    "ate micro-F1": [("best language models", 0.60)],
+    "tram sentences": [("three CTI-BERT, 110M each", 0.739), ("Llama-3.1-8B", 0.725)],
+}  # fmt: skip
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Of the mean, resampling items."""
+    rng = np.random.default_rng(20)
+    array = np.asarray(values, dtype=np.float64)
+    means = np.array([array[rng.integers(0, len(array), len(array))].mean() for _ in range(RESAMPLES)])
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def row(name: str, values: Sequence[float], **more: Any) -> Row:
+    low, high = interval(values)
+    return {"name": name, "value": float(np.mean(values)), "n": len(values), "low": low, "high": high, **more}
+
+
+def resampled(name: str, units: Sequence[Any], statistic: Callable[[Sequence[Any]], float], **more: Any) -> Row:
+    rng = np.random.default_rng(20)
+    found = []
+    for _ in range(RESAMPLES):
+        found.append(statistic([units[i] for i in rng.integers(0, len(units), len(units))]))
+    low, high = (float(np.quantile(found, q)) for q in (0.025, 0.975))
+    return {"name": name, "value": statistic(units), "n": len(units), "low": low, "high": high, **more}
+
+
+class Bench:
+    def __init__(self, experts: Experts, data: Path, limit: int) -> None:
+        self.experts, self.data, self.limit = experts, data, limit
+        self.rows: list[Row] = []
+
+    def _bench(self, name: str) -> Path:
+        return self.data / "bench/cti-bench" / name
+
+    def _some(self, items: list[Item]) -> list[Item]:
+        return items[: self.limit] if self.limit else items
+
+    def rcm(self) -> None:
+        for name in ("rcm", "rcm-2021"):
+            items = self._some(tasks.weaknesses(self._bench(f"cti-{name}.tsv")))
+            with Knowledge.open() as store:
+                known = {w for item in items for w in item.right} | set(self.experts.labels.weaknesses)
+                tree = tasks.Hierarchy.of(store, known)
+            for party in (CONVENTION, Convention.NVD, Convention.CNA):
+                answers = list(self.experts.weakness((item.text for item in items), convention=party))
+                best = [[c.id for c in a.candidates] or [""] for a in answers]
+                pairs = list(zip(best, items, strict=True))
+                strict = [float(b[0] in item.right) for b, item in pairs]
+                self.rows.append(row(f"{name} strict" + ("" if party is CONVENTION else f", as {party}"), strict))
+                if party is not CONVENTION:
+                    continue
+                self.rows.append(row(f"{name} top-3", [float(bool(set(b[:3]) & i.right)) for b, i in pairs]))
+                self.rows.append(row(f"{name} hierarchy-aware", [float(tree.near(b[0], i.right)) for b, i in pairs]))
+                self.rows.append(row(f"{name} any level", [float(tree.related(b[0], i.right)) for b, i in pairs]))
+                decided = [float(a.decision in i.right) for a, i in zip(answers, items, strict=True) if a.decision]
+                self.rows.append(row(f"{name} strict where decided", decided or [0.0]))
+                sets = [float(bool(set(a.conformal) & i.right)) for a, i in zip(answers, items, strict=True)]
+                sizes = float(np.mean([len(a.conformal) for a in answers]))
+                self.rows.append(row(f"{name} in the conformal set", sets, note=f"mean size {sizes:.1f}"))
+
+    def vsp(self) -> None:
+        items = self._some(tasks.vectors(self._bench("cti-vsp.tsv")))
+        truth = [tasks.base_score(item.vector) for item in items]
+        for party in (SCORED, Convention.CNA, Convention.REDHAT):
+            answers = list(self.experts.severity((item.text for item in items), convention=party))
+            errors = [abs(a.score - true) for a, true in zip(answers, truth, strict=True)]
+            self.rows.append(row("vsp deviation" + ("" if party is SCORED else f", as {party}"), errors))
+            if party is SCORED:
+                same = [float(_values(a.vector) == _values(i.vector)) for a, i in zip(answers, items, strict=True)]
+                self.rows.append(row("vsp whole vector", same))
+                inside = [float(a.low <= t <= a.high) for a, t in zip(answers, truth, strict=True)]
+                self.rows.append(row("vsp in the interval", inside))
+
+    def ate(self) -> None:
+        items = self._some(tasks.extraction(self._bench("cti-ate.tsv")))
+        answers = list(self.experts.techniques(item.text for item in items))
+        said = [frozenset(t.id.partition(".")[0] for t in a.found) for a in answers]
+        pairs = list(zip(said, (item.right for item in items), strict=True))
+        for name, place in (("ate micro-F1", 0), ("ate precision", 1), ("ate recall", 2)):
+            self.rows.append(resampled(name, pairs, lambda units, at=place: tasks.micro(units)[at]))  # type: ignore[misc]
+
+    def tram(self) -> None:
+        items, fifty = tasks.tram(self.data / "intel/tram2.tar.gz")
+        items = self._some(items)
+        names = self.experts.labels.techniques
+        places = [names.index(name) for name in fifty if name in names]
+        right = []
+        for item in items:
+            (logits,), _ = self.experts.network.run(item.text, ["techniques"])
+            right.append(float(names[places[int(np.argmax(logits[places]))]] in item.right))
+        reports = len({item.id for item in items})
+        self.rows.append(row("tram sentences", right, note=f"{reports} reports that never train"))
+
+    def later(self) -> None:
+        known = [item for name in ("rcm", "rcm-2021") for item in tasks.weaknesses(self._bench(f"cti-{name}.tsv"))]
+        table = self.data / "cve/cve-records.parquet"
+        items = [i for i in tasks.later(table, known, 2025, 2 * MOST) if not screen(i.text)][: self.limit or MOST]
+        answers = list(self.experts.weakness(item.text for item in items))
+        pairs = list(zip(answers, items, strict=True))
+        right = [float(a.candidates[0].id in i.right) for a, i in pairs]
+        self.rows.append(row("later years top-1", right))
+        self.rows.append(
+            row("later years top-3", [float(any(c.id in i.right for c in a.candidates[:3])) for a, i in pairs])
+        )
+        said = [(a.candidates[0].id, i.right) for a, i in pairs]
+        self.rows.append({"name": "later years macro-F1", "value": tasks.macro_f1(said), "n": len(said)})
+        sure = np.array([a.candidates[0].probability for a in answers])
+        self.rows.append(
+            {"name": "later years calibration error", "value": _error(sure, np.array(right)), "n": len(right)}
+        )
+        sizes = float(np.mean([len(a.conformal) for a in answers]))
+        held = [float(bool(set(a.conformal) & i.right)) for a, i in pairs]
+        self.rows.append(row("later years in the conformal set", held, note=f"mean size {sizes:.1f}"))
+        decided = [float(a.decision in i.right) for a, i in pairs if a.decision]
+        share = len(decided) / len(pairs)
+        self.rows.append(row("later years top-1 where decided", decided or [0.0], note=f"{share:.0%} decided"))
+
+
+def _values(vector: str) -> str:
+    return vector.partition("/")[2] if vector.startswith("CVSS:") else vector
+
+
+def _error(sure: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    return float(sum(abs(sure[place == b].sum() - right[place == b].sum()) for b in range(bins)) / len(right))
+
+
+def table(rows: Sequence[Row], baseline: dict[str, Row]) -> str:
+    head = ("measure", "value", "95 % interval", "n", "TF-IDF", "published by others")
+    lines = [head, tuple("---" for _ in head)]
+    for found in rows:
+        span = f"{found['low']:.3f}–{found['high']:.3f}" if "low" in found else "–"
+        plain = f"{baseline[found['name']]['value']:.3f}" if found["name"] in baseline else ""
+        others = "; ".join(f"{name} {value:g}" for name, value in PUBLISHED.get(found["name"], ()))
+        note = f" ({found['note']})" if found.get("note") else ""
+        lines.append((found["name"] + note, f"{found['value']:.3f}", span, f"{found['n']:,}", plain, others))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--only", default="rcm,vsp,ate,tram")
+    parser.add_argument("--limit", type=int, default=0, help="items of each benchmark, for a quick look")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="JSON of the rows")
+    options = parser.parse_args()
+    experts = Experts.load(options.weights, threads=options.threads)
+    bench = Bench(experts, options.data, options.limit)
+    for name in options.only.split(","):
+        getattr(bench, name)()
+        print(".", end="", file=sys.stderr, flush=True)
+    baseline = {r["name"]: r for r in orjson.loads(BASELINE.read_bytes())["rows"]} if BASELINE.exists() else {}
+    made = manifest.read(options.weights)
+    print(f"\n{experts.name}, seed {made.seed}, made {made.created:%Y-%m-%d}\n\n{table(bench.rows, baseline)}\n")
+    for name, count in made.counts.items():
+        if name.startswith(
+            ("contamination", "cve: ", "sentences: of", "sentences: gram", "sentences: id", "sentences: text")
+        ):
+            print(f"{name}: {count:,}")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        content = {"weights": experts.sha256, "rows": bench.rows}
+        options.out.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+if __name__ == "__main__":
+    main()
