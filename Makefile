@@ -13,7 +13,7 @@ WHEEL = build/wheel-check
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint format train-test wheel-check bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval lock clean
+.PHONY: help demo test check lint format train-test wheel-check bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,12 @@ bench-knowledge: $(VENV)/installed ## speed and memory of the knowledge store, o
 
 bench-knowledge-retrieval: $(VENV)/installed ## how well search answers
 	$(PY) bench/knowledge_retrieval.py
+
+bench-experts: $(VENV)/installed ## how good the embedded experts are, over ../shared/data
+	$(PY) bench/experts_quality.py
+
+bench-experts-speed: $(VENV)/installed ## speed and memory of the embedded experts
+	$(PY) bench/experts.py
 
 LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml

@@ -27,7 +27,7 @@ from vedette.experts.text import clauses, sentences
         ("Rejected reason: This was withdrawn by its numbering authority.", Reason.REJECTED),
         ("words and " * LONGEST, Reason.LONG),
         ("Ein Überlauf im Treiber erlaubt es einem Angreifer, root zu werden und zu bleiben.", Reason.LANGUAGE),
-        ("Une faille dans le serveur permet à un attaquant qui est sur le réseau de lire les fichiers.", Reason.LANGUAGE),
+        ("Une faille dans le serveur permet à un attaquant du réseau de lire les fichiers.", Reason.LANGUAGE),
         ("Una vulnerabilidad en el servidor permite que los atacantes lean archivos por la red.", Reason.LANGUAGE),
         ("Уязвимость в сервере позволяет читать файлы", Reason.LANGUAGE),
         ("服务器 中的 漏洞 允许 攻击者 读取 文件", Reason.LANGUAGE),

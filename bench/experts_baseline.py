@@ -1,0 +1,146 @@
+"""The plain baseline of every table on experts: TF-IDF and a linear model, on the same decontaminated data.
+
+`python bench/experts_baseline.py [--data FOLDER] [--out bench/experts/baseline.json]` (needs scikit-learn).
+
+Words and pairs of words, sublinear counts; logistic loss. Weakness: what all labellers of a CVE of 2019 and later say
+together, the most stated one. Vectors: NVD's of 2016 and later, one model a metric, decided as the experts decide.
+Techniques: one model over the experts' sentences, read sentence by sentence and clause by clause; the threshold comes
+from the held-out groups and software.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import orjson
+import sklearn
+from scipy.special import softmax
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import SGDClassifier
+
+sys.path.insert(0, str(Path(__file__).parent))
+from experts_quality import resampled, row
+
+from vedette.bench import experts_tasks as tasks
+from vedette.experts.labels import METRICS, Convention
+from vedette.experts.severity import decide
+from vedette.experts.text import read_alone
+from vedette.train import experts_cves, experts_sentences
+from vedette.train.encoder_texts import Guard
+from vedette.train.experts_calibrate import STEPS, main_f1
+from vedette.train.experts_cves import Cve
+from vedette.train.near import Items
+
+ROOT = Path(__file__).resolve().parents[1]
+FEATURES = 150_000
+SEED = 7
+Rows = list[dict[str, Any]]
+
+
+def vectorizer() -> TfidfVectorizer:
+    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=3, max_features=FEATURES, dtype=np.float32)
+
+
+def linear(alpha: float = 2e-6) -> SGDClassifier:
+    return SGDClassifier(loss="log_loss", alpha=alpha, max_iter=6, tol=None, random_state=SEED)
+
+
+def weakness(cves: Sequence[Cve], bench: Path) -> Rows:
+    known = [cve for cve in cves if Convention.ANY in cve.weaknesses]
+    words = vectorizer()
+    shown = words.fit_transform([cve.text for cve in known])
+    best = [max(sorted(cve.weaknesses[Convention.ANY].items()), key=lambda pair: pair[1])[0] for cve in known]
+    model = linear(1e-6).fit(shown, best)
+    rows = []
+    for name in ("rcm", "rcm-2021"):
+        items = tasks.weaknesses(bench / f"cti-{name}.tsv")
+        said = model.predict(words.transform([item.text for item in items]))
+        rows.append(row(f"{name} strict", [float(s in i.right) for s, i in zip(said, items, strict=True)]))
+    return rows
+
+
+def severity(cves: Sequence[Cve], bench: Path) -> Rows:
+    nvd = (Convention.NVD, Convention.NVD_2018)
+    known = [(cve, cve.vectors[p]) for cve in cves for p in nvd if p in cve.vectors and cve.year >= 2016]
+    words = vectorizer()
+    shown = words.fit_transform([cve.text for cve, _ in known])
+    items = tasks.vectors(bench / "cti-vsp.tsv")
+    asked = words.transform([item.text for item in items])
+    parts = []
+    for metric, order in enumerate(METRICS.values()):
+        model = linear(5e-6).fit(shown, [vector[metric] for _, vector in known])
+        found = np.zeros((len(items), len(order)), dtype=np.float32)
+        found[:, model.classes_] = model.predict_proba(asked)
+        parts.append(found)
+    errors = []
+    for place, item in enumerate(items):
+        errors.append(abs(decide([part[place] for part in parts]).score - tasks.base_score(item.vector)))
+    return [row("vsp deviation", errors)]
+
+
+def techniques(sentences: experts_sentences.Sentences, data: Path) -> Rows:
+    told = [(s.text, t) for s in sentences.train if s.source != "prose" for t in (sorted(s.techniques) or ["none"])]
+    words = vectorizer()
+    shown = words.fit_transform([text for text, _ in told])
+    model = linear(5e-6).fit(shown, [technique for _, technique in told])
+    names = [str(name) for name in model.classes_]
+
+    def probabilities(texts: Sequence[str]) -> Any:
+        return softmax(model.decision_function(words.transform(texts)) * 2, axis=1)
+
+    def best(text: str) -> dict[str, float]:
+        parts = [text[a:b] for a, b in read_alone(text)]
+        found: dict[str, float] = {}
+        for values in probabilities(parts) if parts else []:
+            for place in np.flatnonzero(values > 0.02).tolist():
+                main = names[place].partition(".")[0]
+                found[main] = max(found.get(main, 0.0), float(values[place]))
+        return {name: value for name, value in found.items() if name != "none"}
+
+    documents: dict[str, list[experts_sentences.Sentence]] = {}
+    for sentence in sentences.dev:
+        documents.setdefault(sentence.document, []).append(sentence)
+    reports = []
+    for document, parts in documents.items():
+        text = "\n".join([sentences.intros.get(document, ""), *(s.text for s in parts)])
+        reports.append((best(text), frozenset(t.partition(".")[0] for s in parts for t in s.techniques)))
+    at = max((main_f1(reports, step), step) for step in STEPS)[1]
+    items = tasks.extraction(data / "bench/cti-bench/cti-ate.tsv")
+    pairs = [(frozenset(n for n, p in best(item.text).items() if p >= at), item.right) for item in items]
+    rows = []
+    for name, place in (("ate micro-F1", 0), ("ate precision", 1), ("ate recall", 2)):
+        rows.append(resampled(name, pairs, lambda units, k=place: tasks.micro(units)[k]))  # type: ignore[misc]
+    held, fifty = tasks.tram(data / "intel/tram2.tar.gz")
+    places = [names.index(name) for name in fifty if name in names]
+    chosen = probabilities([item.text for item in held])[:, places].argmax(1)
+    right = [float(names[places[c]] in item.right) for c, item in zip(chosen.tolist(), held, strict=True)]
+    return [*rows, row("tram sentences", right)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
+    parser.add_argument("--out", type=Path, default=ROOT / "bench/experts/baseline.json")
+    options = parser.parse_args()
+    data, benchmarks = options.data, options.data / "bench"
+    cves = experts_cves.collect(data / "cve/cve-records.parquet", Items.of(benchmarks), last=2024, dev=30)
+    every = [*experts_cves.chosen(cves.train, Random(SEED), older=0.1, common=1.0), *cves.later]
+    rows = weakness([cve for cve in every if cve.year >= experts_cves.RECENT], benchmarks / "cti-bench")
+    rows += severity([*cves.train, *cves.later], benchmarks / "cti-bench")
+    files = (data / "attack/enterprise-attack.json.gz", data / "intel/tram2.tar.gz", data / "intel/annoctr.tar.gz")
+    rows += techniques(experts_sentences.collect(*files, Guard(benchmarks)), data)
+    for found in rows:
+        print(f"{found['name']}: {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] n = {found['n']:,}")
+    content = {"versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__}, "seed": SEED, "rows": rows}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+if __name__ == "__main__":
+    main()
