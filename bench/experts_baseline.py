@@ -11,8 +11,8 @@ from the held-out groups and software.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,10 +24,8 @@ from scipy.special import softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 
-sys.path.insert(0, str(Path(__file__).parent))
-from experts_quality import resampled, row
-
 from vedette.bench import experts_tasks as tasks
+from vedette.bench.rows import Row, resampled, row
 from vedette.experts.labels import METRICS, Convention
 from vedette.experts.severity import decide
 from vedette.experts.text import read_alone
@@ -40,7 +38,7 @@ from vedette.train.near import Items
 ROOT = Path(__file__).resolve().parents[1]
 FEATURES = 150_000
 SEED = 7
-Rows = list[dict[str, Any]]
+Rows = list[Row]
 
 
 def vectorizer() -> TfidfVectorizer:
@@ -115,12 +113,16 @@ def techniques(sentences: experts_sentences.Sentences, data: Path) -> Rows:
     pairs = [(frozenset(n for n, p in best(item.text).items() if p >= at), item.right) for item in items]
     rows = []
     for name, place in (("ate micro-F1", 0), ("ate precision", 1), ("ate recall", 2)):
-        rows.append(resampled(name, pairs, lambda units, k=place: tasks.micro(units)[k]))  # type: ignore[misc]
+        rows.append(resampled(name, pairs, partial(_micro, place)))
     held, fifty = tasks.tram(data / "intel/tram2.tar.gz")
     places = [names.index(name) for name in fifty if name in names]
     chosen = probabilities([item.text for item in held])[:, places].argmax(1)
     right = [float(names[places[c]] in item.right) for c, item in zip(chosen.tolist(), held, strict=True)]
     return [*rows, row("tram sentences", right)]
+
+
+def _micro(place: int, units: Sequence[Any]) -> float:
+    return tasks.micro(units)[place]
 
 
 def main() -> None:

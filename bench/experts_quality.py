@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import orjson
 from vedette import manifest
 from vedette.bench import experts_tasks as tasks
 from vedette.bench.experts_tasks import Item
+from vedette.bench.rows import Row, resampled, row
 from vedette.experts.experts import WEIGHTS, Experts
 from vedette.experts.labels import Convention
 from vedette.experts.screen import screen
@@ -37,9 +39,7 @@ BASELINE = ROOT / "bench/experts/baseline.json"
 CONVENTION = Convention.ANY  # of the headline rows on weaknesses: what all labellers say together
 SCORED = Convention.NVD  # of the headline row on vectors: the benchmark's truth is NVD's
 MOST = 4_000  # CVEs of later years
-RESAMPLES = 2_000
 
-Row = dict[str, Any]
 PUBLISHED: dict[str, list[tuple[str, float]]] = {
     "rcm strict": [
         ("always CWE-79", 0.229), ("CyberSecQwen-4B", 0.666), ("GPT-4", 0.720),
@@ -52,28 +52,6 @@ PUBLISHED: dict[str, list[tuple[str, float]]] = {
     "ate micro-F1": [("best language models", 0.60)],
     "tram sentences": [("three CTI-BERT, 110M each", 0.739), ("Llama-3.1-8B", 0.725)],
 }  # fmt: skip
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Of the mean, resampling items."""
-    rng = np.random.default_rng(20)
-    array = np.asarray(values, dtype=np.float64)
-    means = np.array([array[rng.integers(0, len(array), len(array))].mean() for _ in range(RESAMPLES)])
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
-
-
-def row(name: str, values: Sequence[float], **more: Any) -> Row:
-    low, high = interval(values)
-    return {"name": name, "value": float(np.mean(values)), "n": len(values), "low": low, "high": high, **more}
-
-
-def resampled(name: str, units: Sequence[Any], statistic: Callable[[Sequence[Any]], float], **more: Any) -> Row:
-    rng = np.random.default_rng(20)
-    found = []
-    for _ in range(RESAMPLES):
-        found.append(statistic([units[i] for i in rng.integers(0, len(units), len(units))]))
-    low, high = (float(np.quantile(found, q)) for q in (0.025, 0.975))
-    return {"name": name, "value": statistic(units), "n": len(units), "low": low, "high": high, **more}
 
 
 class Bench:
@@ -129,7 +107,7 @@ class Bench:
         said = [frozenset(t.id.partition(".")[0] for t in a.found) for a in answers]
         pairs = list(zip(said, (item.right for item in items), strict=True))
         for name, place in (("ate micro-F1", 0), ("ate precision", 1), ("ate recall", 2)):
-            self.rows.append(resampled(name, pairs, lambda units, at=place: tasks.micro(units)[at]))  # type: ignore[misc]
+            self.rows.append(resampled(name, pairs, partial(_micro, place)))
 
     def tram(self) -> None:
         items, fifty = tasks.tram(self.data / "intel/tram2.tar.gz")
@@ -166,6 +144,10 @@ class Bench:
         decided = [float(a.decision in i.right) for a, i in pairs if a.decision]
         share = len(decided) / len(pairs)
         self.rows.append(row("later years top-1 where decided", decided or [0.0], note=f"{share:.0%} decided"))
+
+
+def _micro(place: int, units: Sequence[Any]) -> float:
+    return tasks.micro(units)[place]
 
 
 def _values(vector: str) -> str:

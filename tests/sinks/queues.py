@@ -109,17 +109,17 @@ def background(**changes: object) -> Background:
         ),
         "other_groups": 32,
         "inferred": (
-            inferred(
+            inferred_technique(
                 "T1568.002", "Dynamic Resolution: Domain Generation Algorithms", 0.83, "ET INFO DNS Query to .cloud"
             ),
-            inferred("T1132", "Data Encoding", 0.51, "Powershell started with a long command"),
+            inferred_technique("T1132", "Data Encoding", 0.51, "Powershell started with a long command"),
         ),
         "inferred_by": EXPERTS,
     }
     return Background(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def inferred(uid: str, name: str, probability: float, rule: str) -> InferredTechnique:
+def inferred_technique(uid: str, name: str, probability: float, rule: str) -> InferredTechnique:
     known = KnownTechnique(id=uid, status="active", name=name)
     return InferredTechnique(known=known, probability=probability, rule=rule)
 
@@ -357,7 +357,7 @@ def _hostile_case(rank: int, text: str) -> Case:
             other_mitigations=0,
             groups=(KnownGroup(id=text, name=text, aliases=(text, text), uses=(text,)),),
             other_groups=1,
-            inferred=(inferred(text, text, 0.5, text),),
+            inferred=(inferred_technique(text, text, 0.5, text),),
             inferred_by=text,
         ),
     )

@@ -387,7 +387,7 @@ def units(store: Path) -> dict[str, Unit]:
 def _encoder_for(store: Path, wanted: str) -> str:
     """The encoder that is asked for, else the store's. One that cannot be used is an error before anything is read."""
     held = schema.meta(store).get(schema.ENCODER_NAME) if store.exists() else None
-    name = wanted or (held if held in ENCODERS else USUAL)
+    name = wanted or (held if held and held in ENCODERS else USUAL)
     encoder(name)
     return name
 

@@ -87,7 +87,8 @@ def texts_of(case: Case) -> Iterator[str]:
 def _quotes(item: Evidence) -> bool:
     """Somebody else than the rule's author may have written a part of its name."""
     name = item.rule_name.casefold()
-    return any(len(part.value) >= QUOTED and part.value.casefold() in name for part in (*item.texts, *item.observables))
+    values = [*(text.value for text in item.texts), *(seen.value for seen in item.observables)]
+    return any(len(value) >= QUOTED and value.casefold() in name for value in values)
 
 
 def _inferred(text: str, read: Techniques) -> Iterator[Inferred]:
