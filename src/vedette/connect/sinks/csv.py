@@ -94,7 +94,7 @@ def _row(case: Case) -> tuple[object, ...]:
         case.continues,
         tuple(told.id for told in known.mitigations) if known else (),
         tuple(told.id for told in known.groups) if known else (),
-        tuple(f"{inferred(one)}, {inferred_from(one)}" for one in known.inferred) if known else (),
+        tuple(f"{inferred(one)} ({inferred_from(one)})" for one in known.inferred) if known else (),
     )
 
 

@@ -128,7 +128,10 @@ def _case(case: Case) -> Iterator[str]:
 
 
 def _inferred(known: Background) -> Iterator[str]:
-    read = [f"- {safe(wording.inferred(one))}: {safe(wording.inferred_from(one))}" for one in known.inferred]
+    read = [
+        f"- {safe(wording.inferred(one))}: {wording.percent(one.probability)}, read in {safe(one.rule)}"
+        for one in known.inferred
+    ]
     yield from _section(wording.INFERRED, read, 3)
 
 

@@ -176,8 +176,8 @@ def _inferred(known: Background) -> str:
     """Marked here, too: the row stands among what rules state."""
     if not known.inferred:
         return ""
-    names = tuple(f"{wording.inferred(one)} {wording.inferred_from(one)}" for one in known.inferred)
-    return f"{_some(names, len(names))} (by the experts, not stated by a rule, not counted)"
+    names = tuple(f"{wording.inferred(one)} ({wording.inferred_from(one)})" for one in known.inferred)
+    return f"{_some(names, len(names))}; by the experts, not stated by a rule, not counted"
 
 
 def _some(names: tuple[str, ...], of: int) -> str:

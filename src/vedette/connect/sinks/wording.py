@@ -103,12 +103,12 @@ def _told(told: KnownTechnique) -> str:
 
 
 def inferred(one: InferredTechnique) -> str:
-    """`T1110 Brute Force, 83 %`; `inferred_from` says where it was read."""
-    return f"{_told(one.known)}, {percent(one.probability)}"
+    """`T1110 Brute Force`; `inferred_from` says how sure that is."""
+    return _told(one.known)
 
 
 def inferred_from(one: InferredTechnique) -> str:
-    return f"read in “{one.rule}”"
+    return f"{percent(one.probability)}, read in “{one.rule}”"
 
 
 def mitigation(told: KnownMitigation) -> str:

@@ -60,12 +60,13 @@ class RuleReader:
         """Of the texts that were read for the queue; what a rule of the case states itself is left out."""
         stated = {uid for item in case.evidence for uid in item.techniques} | set(case.techniques)
         stated |= {uid.partition(".")[0] for uid in stated}
+        found = [one for text in texts_of(case) if text in self._chosen for one in self._read.get(text, ())]
+        found.sort(key=lambda one: (-one.probability, one.id, one.rule))
         best: dict[str, Inferred] = {}
-        for text in texts_of(case):
-            for one in self._read.get(text, ()) if text in self._chosen else ():
-                if one.id not in stated and one.probability > getattr(best.get(one.id), "probability", 0.0):
-                    best[one.id] = one
-        return tuple(sorted(best.values(), key=lambda one: (-one.probability, one.id))[:OF_A_CASE])
+        for one in found:
+            if one.id not in stated:
+                best.setdefault(one.id, one)
+        return tuple(islice(best.values(), OF_A_CASE))
 
     def _opened(self) -> Experts:
         if self._experts is None:
