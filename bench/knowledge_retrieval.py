@@ -1,6 +1,8 @@
 """Quality of `vedette knowledge search`: recall and MRR on hand-written questions and on questions made from the store.
 
 `make bench-knowledge-retrieval`, or `python bench/knowledge_retrieval.py [--store FILE | --data FOLDER] [--dev]`.
+With --encoder experts the imported store holds the experts' vectors (about an hour on two cores). --tune tries weights
+of the experts' opinion on the dev split, never on the test split; what it finds best is written into the code by hand.
 
 Without --store the sources in --data are imported first. Only questions of the test split are asked; with --dev only
 those of the dev split, and those that are missed are printed with what came instead: for tuning. Misses of the test
@@ -17,16 +19,22 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from vedette.bench.questions import Question, load
 from vedette.bench.retrieval import KS, SCOPES, Outcome, Score, in_scope, recall, reciprocal_rank
 from vedette.bench.structure import make
+from vedette.knowledge import fusion, search
+from vedette.knowledge.encoder import ENCODERS, Expert
 from vedette.knowledge.search import MODES
+from vedette.knowledge.spool import expert
 from vedette.knowledge.store import Knowledge
 from vedette.manifest import atomic_write
 
@@ -34,7 +42,9 @@ ROOT = Path(__file__).resolve().parents[1]
 VEDETTE = Path(sys.executable).with_name("vedette")
 WRITTEN = ROOT / "bench/knowledge/questions.jsonl"
 WANTED = 0.9  # recall at 5, hybrid, on the hand-written ones
-NAMES = {"words": "words (bm25)", "vectors": "vectors", "hybrid": "hybrid"}
+NAMES = {"words": "words (bm25)", "vectors": "vectors", "hybrid": "hybrid", "experts": "hybrid, experts asked"}
+SPOKEN = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)  # weights of what the experts name
+READ = (0.0, 0.25, 0.5, 1.0, 2.0)  # and of their order of the best hits
 BROAD = SCOPES[1]  # scope of the detailed tables
 
 Results = dict[tuple[str, str], list[Outcome]]  # (scope, mode) → one for each question
@@ -47,6 +57,31 @@ def asked(knowledge: Knowledge, questions: Sequence[Question]) -> Results:
             results[scope, mode] = in_scope(knowledge, questions, mode, scope)
             print(".", end="", file=sys.stderr, flush=True)
     return results
+
+
+class Remembering:
+    """An expert that works once for each text: the same ones come back in every scope and with every weight."""
+
+    def __init__(self, expert: Expert) -> None:
+        self._expert, self.name, self.dims, self.sha256 = expert, expert.name, expert.dims, expert.sha256
+        self.named = cache(expert.named)
+        self._row = cache(lambda text: expert.encode([text])[0])
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([self._row(text) for text in texts])
+
+
+def tuned(knowledge: Knowledge, questions: Sequence[Question]) -> str:
+    """MRR and recall@5 over concepts of each pair of weights; the first row asks the experts nothing."""
+    rows = []
+    for spoken in SPOKEN:
+        for read in READ:
+            fusion.LISTS["experts"], search.ALIKE = spoken, read
+            outcomes = in_scope(knowledge, questions, "experts", BROAD)
+            scores = (recall(outcomes, 1), recall(outcomes, 5), recall(outcomes, 10), reciprocal_rank(outcomes))
+            rows.append([f"{spoken:g}", f"{read:g}", *map(str, scores)])
+            print(".", end="", file=sys.stderr, flush=True)
+    return markdown(["named", "read again", "recall@1", "recall@5", "recall@10", "MRR@10"], rows)
 
 
 # -- tables -------------------------------------------------------------------------------------------
@@ -126,17 +161,17 @@ def mark(questions: Sequence[Question]) -> str:
     return sha256(msgspec.json.encode(questions)).hexdigest()[:12]
 
 
-def imported(data: Path, folder: Path) -> Path:
+def imported(data: Path, folder: Path, encoder: str) -> Path:
     store = folder / "knowledge.db"
-    subprocess.run([str(VEDETTE), "knowledge", "import", str(data), "--store", str(store)], check=True)
+    command = [str(VEDETTE), "knowledge", "import", str(data), "--store", str(store), "--encoder", encoder]
+    subprocess.run(command, check=True)
     return store
 
 
 def report(knowledge: Knowledge, questions: dict[str, list[Question]], dev: bool) -> dict[str, Results]:
     meta = dict(knowledge.db.execute("SELECT key, value FROM meta"))
-    print(
-        f"Store of {len(knowledge.units)} sources, encoder {meta.get('encoder', '')[:12]}. Intervals: 95 %, bootstrap."
-    )
+    made_with = f"{meta.get('encoder_name', '')} {meta.get('encoder', '')[:12]}"
+    print(f"Store of {len(knowledge.units)} sources, encoder {made_with}. Intervals: 95 %, bootstrap.")
     sets = {}
     for name, chosen in questions.items():
         sets[name] = results = asked(knowledge, chosen)
@@ -158,6 +193,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--split", choices=("test", "all"), default="test")
     parser.add_argument("--dev", action="store_true", help="the dev split, with what is missed")
     parser.add_argument("--write", type=Path, help="write the made questions to this file and stop")
+    parser.add_argument("--encoder", choices=tuple(ENCODERS), default="static", help="whose vectors are imported")
+    parser.add_argument("--tune", action="store_true", help="try weights of the experts' opinion on the dev split")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     return parser.parse_args()
 
@@ -169,13 +206,23 @@ def main() -> int:
         print(f"skipped: {chosen.data} is not here (see README, data)", file=sys.stderr)
         return 0
     split = "dev" if chosen.dev else chosen.split
-    with TemporaryDirectory() as name, Knowledge.open(chosen.store or imported(chosen.data, Path(name))) as knowledge:
+    with (
+        TemporaryDirectory() as name,
+        Knowledge.open(chosen.store or imported(chosen.data, Path(name), chosen.encoder)) as knowledge,
+    ):
         made = make(knowledge) if chosen.questions != "written" or chosen.write else []
         if chosen.write:
             atomic_write(chosen.write, b"".join(msgspec.json.encode(question) + b"\n" for question in made))
             return 0
         written = load(WRITTEN) if chosen.questions != "made" else []
         sets = {"hand-written": of_split(written, split), "made from structure": of_split(made, split)}
+        remembering = Remembering(expert())
+        knowledge.searcher.expert = lambda: remembering
+        if chosen.tune:
+            for name, questions in (("hand-written", written), ("made from structure", made)):
+                some = of_split(questions, "dev")
+                print(f"\n### {name}, dev: {len(some)} questions\n\n{tuned(knowledge, some)}" if some else "")
+            return 0
         results = report(knowledge, {name: questions for name, questions in sets.items() if questions}, chosen.dev)
     chosen.out.mkdir(parents=True, exist_ok=True)
     data = msgspec.json.format(msgspec.json.encode({"split": split, **as_data(results)}), indent=1)

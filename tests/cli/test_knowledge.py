@@ -251,7 +251,7 @@ def test_a_kind_may_be_written_as_it_is_printed(vedette: Vedette, imported: Done
 
 def test_ctrl_c_is_answered_in_a_line(vedette: Vedette, tmp_path: Path) -> None:
     (tmp_path / "kev.json").write_text(kev("CVE-2026-0001"))
-    stop = "import vedette.knowledge.build as b\ndef stop(*_): raise KeyboardInterrupt\nb.import_sources = stop\n"
+    stop = "import vedette.knowledge.build as b\ndef stop(*_, **__): raise KeyboardInterrupt\nb.import_sources = stop\n"
     done = vedette("knowledge", "import", "kev.json", *STORE, before=stop)
     assert (done.code, done.err.splitlines()) == (
         130, ["vedette: stopped; the store is whole: run the same command again"],

@@ -356,7 +356,8 @@ def test_every_option_and_argument_says_what_it_is(vedette: Vedette, name: str) 
 def test_help_names_every_option(vedette: Vedette) -> None:
     text = vedette("triage", "--help").out
     for option in ("--out", "--source", "--map", "--timezone", "--assets", "--exceptions", "--model", "--miss-bound",
-                   "--day", "--top", "--explain", "--format", "--width", "--follow", "--every"):  # fmt: skip
+                   "--day", "--top", "--explain", "--format", "--width", "--follow", "--every",
+                   "--no-experts"):  # fmt: skip
         assert option in text
     top = vedette("--help").out
     assert all(name.split()[0] in top for name in commands())

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vedette.errors import InputError, OutputError, RecordError, StateError
-from vedette.knowledge import build, index, schema, spool
+from vedette.errors import ArtefactError, ConfigError, InputError, OutputError, RecordError, StateError
+from vedette.knowledge import build, index, schema, search, spool
 from vedette.knowledge.build import Batch, import_batches, import_sources, units
+from vedette.knowledge.encoder import ENCODERS, StaticEncoder
 from vedette.knowledge.postings import find_words
 from vedette.knowledge.record import Kind, Link, ListFacts, Record, Rel, Text, digest, encode
 from vedette.knowledge.store import Knowledge
@@ -228,6 +230,81 @@ def test_a_store_made_in_another_way_is_made_anew_with_all_records(store: Path, 
     assert report.swapped
     assert content(store) == {**whole, "units": units(store)}
     assert schema.meta(store)[key] == schema.made_by("small")[key]
+
+
+@pytest.fixture
+def two_encoders(small_encoder: StaticEncoder, monkeypatch: pytest.MonkeyPatch) -> dict[str, StaticEncoder]:
+    """One by each name that there is; vectors of the second lie elsewhere and have other lengths."""
+    rows = np.ascontiguousarray(small_encoder.vectors[:, ::-1][:, :32])
+    found = {"static": small_encoder, "experts": StaticEncoder([], rows, small_encoder.scales, "other")}
+    for module in (build, search, spool):
+        monkeypatch.setattr(module, "encoder", found.__getitem__)
+    return found
+
+
+def _codes(store: Path) -> tuple[str, str, set[int]]:
+    """Encoder's name and sha256, and how long its vectors are."""
+    made = schema.meta(store)
+    with Knowledge.open(store) as knowledge:
+        lengths = {length for (length,) in knowledge.db.execute("SELECT length(code) FROM passage")}
+    return made["encoder_name"], made["encoder"], lengths
+
+
+def test_a_store_keeps_its_encoder_until_another_one_is_asked_for(
+    store: Path, tmp_path: Path, inline: None, two_encoders: dict[str, StaticEncoder]
+) -> None:
+    file, another = kev(tmp_path / "kev.json", 1, 2), kev(tmp_path / "more.json", 1, 2, 3)
+    import_sources(store, [file])
+    assert _codes(store) == ("static", "small", {64})
+    records = content(store)["records"]
+    report = import_sources(store, [file], encode_with="experts")
+    assert report.swapped
+    assert report.outcomes[0].same_file, "not read again, encoded again"
+    assert _codes(store) == ("experts", "other", {32})
+    assert content(store)["records"] == records
+    with Knowledge.open(store) as knowledge:
+        assert "vectors" in knowledge.search("vulnerability of a vendor")[0].ranks
+    assert not import_sources(store, [file]).swapped, "the store's own is no change"
+    assert not import_sources(store, [file], encode_with="experts").swapped
+    import_sources(store, [another])
+    assert _codes(store) == ("experts", "other", {32})
+    import_sources(store, [another], encode_with="static")
+    assert _codes(store) == ("static", "small", {64})
+
+
+def test_an_encoder_that_cannot_be_used_stops_an_import_before_anything_is_read(
+    store: Path, tmp_path: Path, inline: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = kev(tmp_path / "kev.json", 1)
+    import_sources(store, [file])
+    before = store.read_bytes()
+    monkeypatch.setattr(build, "encoder", _fails(ArtefactError("no manifest", where="weights")))
+    monkeypatch.setattr(build, "spool", _fails(AssertionError()))
+    with pytest.raises(ArtefactError, match="no manifest"):
+        import_sources(store, [kev(tmp_path / "kev.json", 1, 2)], encode_with="experts")
+    assert store.read_bytes() == before
+
+
+def test_an_unknown_encoder_is_refused_with_the_near_name(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "encoder", ENCODERS.load)
+    with pytest.raises(ConfigError, match="experts"):
+        import_sources(store, [kev(tmp_path / "kev.json", 1)], encode_with="expert")
+    assert not store.exists()
+
+
+def test_a_store_of_an_encoder_that_is_not_known_here_is_made_anew(store: Path, tmp_path: Path, inline: None) -> None:
+    file = kev(tmp_path / "kev.json", 1)
+    import_sources(store, [file])
+    _set(store, "encoder_name", "of tomorrow")
+    with Knowledge.open(store) as knowledge:
+        found = knowledge.search("what a logger is told to write")
+        assert found
+        assert not any("vectors" in hit.ranks for hit in found)
+    _set(store, "encoder", "another")
+    assert import_sources(store, [file]).swapped
+    assert _codes(store)[:2] == ("static", "small")
 
 
 def test_it_is_made_anew_even_where_every_file_is_the_same(store: Path, tmp_path: Path, inline: None) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vedette.errors import ConfigError, StateError
-from vedette.knowledge import schema
+from vedette.errors import ArtefactError, ConfigError, StateError
+from vedette.knowledge import schema, search
 from vedette.knowledge.record import Kind, Link, Record, Rel, Status, TechniqueFacts
 from vedette.knowledge.search import MODES, STOP, STOP_WORDS, Hit
 from vedette.knowledge.store import Knowledge
@@ -172,6 +172,42 @@ def test_modes_say_where_a_hit_stood(knowledge: Knowledge) -> None:
     both = knowledge.search("encoded scripts", mode="hybrid")
     assert {"words", "vectors"} <= set(both[0].ranks)
     assert min(hit.ranks.get("words", 99) for hit in both) == 1
+
+
+def test_the_experts_name_what_the_question_tells_of(knowledge: Knowledge) -> None:
+    found = {hit.id: hit for hit in knowledge.search("shell script", mode="experts")}
+    assert found["CWE-79"].ranks["experts"] < found["T1059.001"].ranks["experts"], (
+        "the first of its kind before the second of another"
+    )
+    assert not {"T9998", "CWE-99999"} & found.keys(), "the store does not hold them"
+    assert_quotes(knowledge, list(found.values()))
+    assert not any({"experts", "alike"} & hit.ranks.keys() for hit in knowledge.search("shell script"))
+    assert {h.kind for h in knowledge.search("shell script", mode="experts", kinds=[Kind.GROUP])} <= {Kind.GROUP}
+
+
+def test_the_experts_read_the_best_hits_again(knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = knowledge.search("encoded scripts from the registry", mode="experts", limit=99)
+    assert sorted(hit.ranks["alike"] for hit in usual if "alike" in hit.ranks) == list(range(1, len(usual) + 1))[:20]
+    assert [hit.score for hit in usual] == sorted((hit.score for hit in usual), reverse=True)
+    monkeypatch.setattr(search, "READ_AGAIN", 3)
+    again = knowledge.search("encoded scripts from the registry", mode="experts", limit=99)
+    assert sum("alike" in hit.ranks for hit in again) == 3
+    assert knowledge.search("encoded scripts from the registry", mode="experts", limit=2) == again[:2]
+    monkeypatch.setattr(search, "ALIKE", 1000.0)
+    loudest = knowledge.search("encoded scripts from the registry", mode="experts")
+    assert [hit.ranks["alike"] for hit in loudest[:3]] == [1, 2, 3]
+
+
+def test_experts_without_weights_are_an_error_in_their_mode_only(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> None:
+        raise ArtefactError("no manifest", where="weights", remedy="reinstall them")
+
+    monkeypatch.setattr(knowledge.searcher, "expert", missing)
+    assert knowledge.search("shell")
+    with pytest.raises(ArtefactError, match="no manifest"):
+        knowledge.search("shell", mode="experts")
 
 
 def test_equal_ones_come_in_the_same_order(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from vedette.experts.experts import WEIGHTS
 from vedette.knowledge.store import Knowledge
 from vedette.skills.triage import inferred
 from vedette.skills.triage.background import Backgrounds
-from vedette.skills.triage.inferred import Inferred, RuleReader, texts_of
+from vedette.skills.triage.inferred import Inferred, RuleReader, sureness, texts_of
 from vedette.skills.triage.owner import Owner
 from vedette.skills.triage.skill import Triage
 from vedette.skills.triage.state import State
@@ -25,6 +25,13 @@ from vedette.types import Alert, Case, Queue, Severity, Verdict
 from .alerts import MODEL, alert, chunks, everyday, intrusion
 
 NAMES = [a.rule_name for a in intrusion()]
+
+
+@pytest.fixture(autouse=True)
+def as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Probabilities are shown as the experts give them: these tests are not about how often those are right."""
+    monkeypatch.setattr(inferred, "SLOPE", 1.0)
+    monkeypatch.setattr(inferred, "SHIFT", 0.0)
 
 
 class Reading:
@@ -209,11 +216,26 @@ def test_a_damaged_file_of_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not (WEIGHTS / "manifest.json").exists(), reason="the weights are not trained yet")
-def test_the_shipped_weights_read_names_of_rules(tmp_path: Path) -> None:
+def test_the_shipped_weights_read_names_of_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
     queue = queue_of(tmp_path, intrusion(), RuleReader(Experts.load))
     assert "T1003.001" in [uid for uid, _, rule in first(queue) if rule == "LSASS memory dump"]
     assert all(0.5 <= probability <= 1 for _, probability, _ in first(queue))
     assert queue.experts.startswith("experts ")
+
+
+def test_names_are_believed_less_than_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    surer = [sureness(p) for p in (0.0, 0.3, 0.5, 0.8, 0.95, 1.0)]
+    assert surer == sorted(surer)
+    assert 0 < surer[0] < surer[-1] < 1
+    assert all(sureness(p) < p for p in (0.5, 0.8, 0.95))
+
+
+def test_what_is_less_likely_than_not_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inferred, "SHIFT", -1.0)
+    queue = queue_of(tmp_path, intrusion(), RuleReader(Reading().load))
+    assert [uid for uid, _, _ in first(queue)] == ["T1003.001", "T1041"], "T1567 has 38 %"
 
 
 def test_of_the_same_technique_the_surest_is_shown(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,37 +12,47 @@ from pydantic import Field, ValidationError
 
 from vedette.config import Settings
 from vedette.errors import ArtefactError
+from vedette.experts.labels import METRICS, SSVC
 
 Floats = NDArray[np.float32]
+Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Points = Annotated[float, Field(ge=0, le=10)]
+OfMetrics = Annotated[list[Temperature], Field(min_length=len(METRICS), max_length=len(METRICS))]
 
 
 class Temperatures(Settings):
-    weakness: dict[str, float] = Field(description="by convention")
-    severity: dict[str, list[float]] = Field(description="by convention, one a metric")
-    ssvc: list[float]
-    techniques: float
+    weakness: dict[str, Temperature] = Field(description="by convention")
+    severity: dict[str, OfMetrics] = Field(description="by convention, one a metric")
+    ssvc: list[Temperature] = Field(min_length=len(SSVC), max_length=len(SSVC))
+    techniques: Temperature
 
 
 class WeaknessLimits(Settings):
-    threshold: float = Field(ge=0, le=1, description="least probability of a decision")
-    conformal: dict[str, float] = Field(description="least probability in the set that holds nine in ten")
+    threshold: Probability = Field(description="least probability of a decision")
+    conformal: dict[str, Probability] = Field(description="least probability in the set that holds nine in ten")
 
 
 class SeverityLimits(Settings):
-    conformal: dict[str, float] = Field(description="half the width of the interval that holds nine scores in ten")
+    conformal: dict[str, Points] = Field(description="half the width of the interval that holds nine scores in ten")
 
 
 class TechniqueLimits(Settings):
-    threshold: float = Field(ge=0, le=1)
+    threshold: Probability
 
 
 class Calibration(Settings):
-    format: int
+    format: Literal[1]
     temperatures: Temperatures
     weakness: WeaknessLimits
     severity: SeverityLimits
     techniques: TechniqueLimits
     measured: dict[str, float] = Field(default={}, description="on held-out CVEs and sentences")
+
+    def conventions(self) -> set[str]:
+        """Those that every head has numbers for."""
+        at = self.temperatures
+        return at.weakness.keys() & at.severity.keys() & self.weakness.conformal.keys() & self.severity.conformal.keys()
 
 
 def load(path: Path) -> Calibration:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -57,6 +59,24 @@ class Experts:
         except (msgspec.DecodeError, OSError) as exc:
             raise ArtefactError(f"not labels: {exc}", where=str(folder), remedy="train it again") from exc
         self.network = Network(folder, threads)
+        self._agree(folder)
+
+    def _agree(self, folder: Path) -> None:
+        """Each file may be as it was made, and still belong to other weights."""
+        parties = len(self.labels.conventions)
+        shapes = {
+            "weakness": (parties, len(self.labels.weaknesses)),
+            "severity": (parties, sum(map(len, METRICS.values()))),
+            "ssvc": (sum(map(len, SSVC.values())),),
+            "techniques": (len(self.labels.techniques),),
+        }
+        wrong = [name for name, shape in shapes.items() if self.network.shapes.get(name) != shape]
+        wrong += sorted(set(self.labels.conventions) - self.calibration.conventions())
+        if EMBEDDED not in self.network.shapes:
+            wrong.append(EMBEDDED)
+        if wrong:
+            what = f"weights, labels and calibration do not belong together: '{wrong[0]}' differs"
+            raise ArtefactError(what, where=str(folder), remedy="take all files from one training")
 
     @classmethod
     def load(cls, folder: Path | None = None, *, threads: int = 1) -> Experts:
@@ -77,7 +97,7 @@ class Experts:
     ) -> Iterator[Weakness]:
         """In order and lazily. `threshold`: least probability of a decision, else the one that ships."""
         column = self._column(convention)
-        least = self.calibration.weakness.threshold if threshold is None else threshold
+        least = _share(self.calibration.weakness.threshold if threshold is None else threshold)
 
         def answer(text: str) -> Weakness:
             reason = screen(text)
@@ -157,7 +177,7 @@ class Experts:
 
     def techniques(self, texts: Iterable[str], *, threshold: float | None = None) -> Iterator[Techniques]:
         """In order and lazily. Each sentence and clause is read alone, however long the text is."""
-        least = self.calibration.techniques.threshold if threshold is None else threshold
+        least = _share(self.calibration.techniques.threshold if threshold is None else threshold)
 
         def answer(text: str) -> Techniques:
             reason = screen(text)
@@ -169,10 +189,14 @@ class Experts:
 
     def _techniques(self, text: str, least: float) -> Techniques:
         spans: dict[str, list[Span]] = {}
+        told: dict[str, list[tuple[int, float]]] = {}  # logs say the same over and over
         parts = 0
         for start, end in read_alone(text):
             parts += 1
-            for place, probability in self._told(text[start:end]):
+            part = text[start:end]
+            if part not in told:
+                told[part] = self._told(part, min(least, LEAST))
+            for place, probability in told[part]:
                 span = Span(start, end, probability)
                 spans.setdefault(self.labels.techniques[place], []).append(span)
         every = [_technique(name, found, least) for name, found in spans.items()]
@@ -183,10 +207,10 @@ class Experts:
         rest = tuple(t for t in every if t.id not in ids)[:CONSIDERED]
         return Techniques(tuple(found), rest, Reason.DECIDED if found else Reason.NONE, parts)
 
-    def _told(self, part: str) -> list[tuple[int, float]]:
+    def _told(self, part: str, least: float) -> list[tuple[int, float]]:
         (logits,), _ = self.network.run(part, ["techniques"])
         values = calibration.sigmoid(logits, self.calibration.temperatures.techniques)
-        return [(int(i), round(float(values[i]), 4)) for i in np.flatnonzero(values >= LEAST)]
+        return [(int(i), round(float(values[i]), 4)) for i in np.flatnonzero(values >= least)]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(texts, 384); rows of length 1, or zero where a text has no words."""
@@ -195,14 +219,15 @@ class Experts:
 
     def _embed(self, text: str) -> Floats:
         text = clean(text)
-        if not text.strip():
+        if not any(map(str.isalnum, text)):
             return np.zeros(self._dims(), dtype=np.float32)
         (row,), windows = self.network.run(text, [EMBEDDED])
+        row = np.nan_to_num(row)
         length = float(np.sqrt((row * row).sum()))
         return row if windows == 1 or length == 0 else np.asarray(row / length, dtype=np.float32)
 
     def _dims(self) -> int:
-        return len(self.network.run("a", [EMBEDDED])[0][0])
+        return int(self.network.shapes[EMBEDDED][0])
 
     def words(self, text: str, weakness: str, *, convention: str = Convention.ANY) -> tuple[Word, ...]:
         """The words without which this weakness would be less likely, the weightiest first."""
@@ -225,6 +250,12 @@ class Experts:
             raise ConfigError(f"unknown convention '{convention}'", remedy=f"known: {known}") from None
 
 
+def _share(threshold: float) -> float:
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"threshold {threshold} is no probability", remedy="give a number from 0 to 1")
+    return threshold
+
+
 def _parts(logits: Floats, answers: Sequence[Sequence[str]]) -> list[Floats]:
     ends = np.cumsum([len(values) for values in answers])
     return [np.asarray(part) for part in np.split(logits, ends[:-1])]
@@ -244,8 +275,10 @@ def _said_better(technique: Technique, found: Sequence[Technique]) -> bool:
     """A technique is left out where a sub-technique of it was found in the same places."""
     if "." in technique.id:
         return False
-    below = [t for t in found if t.id.startswith(f"{technique.id}.")]
-    covered = {(s.start, s.end) for t in below for s in t.spans}
-    return bool(below) and all(
-        any(a < span.end and span.start < b for a, b in covered) for span in technique.spans
-    )  # fmt: skip
+    below = sorted((s.start, s.end) for t in found if t.id.startswith(f"{technique.id}.") for s in t.spans)
+    if not below:
+        return False
+    starts = [start for start, _ in below]
+    reach = list(accumulate((end for _, end in below), max))  # how far those that began by then go
+    before = ((bisect_left(starts, span.end), span.start) for span in technique.spans)
+    return all(count and reach[count - 1] > start for count, start in before)

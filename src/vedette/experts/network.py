@@ -41,12 +41,15 @@ class Network:
                 str(folder / "experts.onnx"), options, providers=["CPUExecutionProvider"]
             )
             self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self.tokenizer.no_truncation()  # whatever its file says
+            self.tokenizer.no_padding()
             self.tokenizer.encode_special_tokens = True  # "[SEP]" in a text is five characters, not a mark
         except Exception as exc:  # the libraries raise what they like
             raise ArtefactError(
                 f"the weights cannot be read: {exc}", where=str(folder), remedy="reinstall them"
             ) from exc
         self.threads = max(1, threads)
+        self.shapes = {output.name: tuple(output.shape[1:]) for output in self._session.get_outputs()}
 
     def windows(self, text: str) -> list[list[int]]:
         """Tokens of each part; the first and last of each are the marks that a text begins and ends with."""
@@ -84,9 +87,13 @@ class Network:
             return
         with ThreadPoolExecutor(self.threads) as pool:
             waiting: deque[Future[R]] = deque()
-            for thing in things:
-                waiting.append(pool.submit(work, thing))
-                if len(waiting) >= AHEAD * self.threads:
+            try:
+                for thing in things:
+                    waiting.append(pool.submit(work, thing))
+                    while waiting and (waiting[0].done() or len(waiting) >= AHEAD * self.threads):
+                        yield waiting.popleft().result()
+                while waiting:
                     yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            finally:  # nobody asks for the rest
+                for future in waiting:
+                    future.cancel()

@@ -10,22 +10,31 @@ from vedette.experts.answers import Reason
 SHORTEST = 3  # words
 LONGEST = 100_000  # characters; a description that is longer is none
 _WORD = re.compile(r"[^\W\d_]+")
-_REJECTED = re.compile(r"\s*(?:\*\*\s*)?(?:REJECT(?:ED)?\b\s*(?:\*\*|reason)|Rejected reason:)", re.IGNORECASE)
+_REJECTED = re.compile(r"\s*(?:\*\*\s*)?(?:REJECT(?:ED)?\s*\*\*|Rejected reason:)", re.IGNORECASE)
 _ENGLISH_WORDS = """
 a an the of in on to for and or is are was were be by with via from that this which when while before after not no it
 its can could may might allows allow allowed through as at into if use used uses using has have attacker attackers
 user users file files version versions remote local code server issue vulnerability
 """
-# German, French, Spanish, Italian, Portuguese, Dutch; without words that English or code has, too
+# German, French, Spanish, Italian, Portuguese, Dutch; Polish, Czech, Romanian; Turkish, Hungarian, Finnish, Swedish;
+# Indonesian, Vietnamese; without words that English or code has, too
 _FOREIGN_WORDS = """
-der das und ein eine einer ist nicht mit von für auf bei durch wird werden kann können über
+der das und ein eine einer ist nicht mit von für auf bei durch wird werden kann können über mittels erlaubt angreifern
 les une et est dans pour par avec qui sur peut être permet aux ces
-los las del una que por para puede permite como gli che non sono nella può consente della
-uma não pode através dos het een niet voor door wordt kan
+los las del una que por para puede permite como gli che sono nella può consente della
+uma não pode através het een niet voor door wordt kan
+jest nie przez oraz przy może umożliwia który která může umožňuje nebo při pomocí și într poate permite prin
+bir bu için ile olarak olan izin hogy egy nem lehet lehetővé joka että voi mahdollistaa och det för genom kräver från
+yang dan untuk dengan dapat pada dari melalui của và cho các một được không trong phép
 """
 _ENGLISH, _FOREIGN = frozenset(_ENGLISH_WORDS.split()), frozenset(_FOREIGN_WORDS.split())
 FEW = 6  # words, below which a text shows no language
+LATIN = 0.7  # share of letters; half of it beside a sentence of English, as names have any letters
 SHARE = 0.15  # of function words that another language needs
+HEX = 0.5  # share of a text's characters in hex, from which it is a dump
+AROUND = 2  # words beside base64 that make a text of it, such as those of a command
+_HEX = re.compile(r"(?<!\S)[0-9A-Fa-f]{2,8}(?:\s+[0-9A-Fa-f]{2,8}){7,}(?!\S)")
+_BASE64 = re.compile(r"(?<!\S)[A-Za-z0-9+/=_-]{60,}(?!\S)")
 
 
 def clean(text: str) -> str:
@@ -54,16 +63,24 @@ def screen(text: str) -> Reason:
 def _binary(text: str) -> bool:
     start = text[:4000]
     odd = sum(1 for c in start if (c < " " and c not in "\n\r\t") or c == "\ufffd" or "\ud800" <= c <= "\udfff")
-    return odd > 0.05 * len(start)
+    return odd > 0.05 * len(start) or _encoded(start)
+
+
+def _encoded(text: str) -> bool:
+    """Bytes that are written as hex or base64, with next to nothing said about them."""
+    if sum(len(match.group()) for match in _HEX.finditer(text)) >= HEX * len(text):
+        return True
+    left, blobs = _BASE64.subn(" ", text)
+    return blobs > 0 and len(left.split()) < AROUND
 
 
 def _foreign(text: str, words: list[str]) -> bool:
     letters = [c for c in text[:4000] if c.isalpha()]
     latin = sum(1 for c in letters if c < "\u0250")
-    if latin < 0.7 * len(letters):
+    english = sum(word in _ENGLISH for word in words)
+    if latin < (LATIN if english < FEW else LATIN / 2) * len(letters):
         return True
     if len(words) < FEW:
         return False
-    english = sum(word in _ENGLISH for word in words)
     foreign = sum(word in _FOREIGN for word in words)
-    return foreign > english and foreign >= SHARE * len(words)
+    return foreign > english and (foreign >= SHARE * len(words) or english == 0)

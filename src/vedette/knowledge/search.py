@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from vedette.errors import ConfigError, StateError
 from vedette.knowledge import index, schema
 from vedette.knowledge.chunk import LINK, NAME, field_text, passages
-from vedette.knowledge.encoder import ENCODERS, EXPERT, USUAL, Encoder
-from vedette.knowledge.fusion import ALIKE, NEIGHBOURS, RRF, SPEAKS_FOR, VOTES, Candidate, Fusion, Place, asked_for
+from vedette.knowledge.encoder import ENCODERS, EXPERT, USUAL, Encoder, Expert
+from vedette.knowledge.fusion import NEIGHBOURS, RRF, SPEAKS_FOR, VOTES, Candidate, Fusion, Place, asked_for
 from vedette.knowledge.ids import fold
 from vedette.knowledge.postings import Ranker, find_words
 from vedette.knowledge.record import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from vedette.knowledge.unit import Unit
 
 MODES = ("hybrid", "words", "vectors", "experts")  # the last: hybrid, and the experts' opinion
+ALIKE = 0.5  # weight of the order that the experts bring the best hits into
 READ_AGAIN = 20  # of the best hits, whose passages the experts compare with the question
 CONCEPTS, VULNERABILITIES = 100, 50  # passages of each list
 CANDIDATES = 8  # by sign, for each passage of a list; their vectors are compared exactly
@@ -84,6 +85,7 @@ class Searcher:
     def __init__(self, knowledge: Knowledge) -> None:
         self._knowledge, self._db = knowledge, knowledge.db
         self._crowds: dict[str, int] = {}
+        self.expert: Callable[[], Expert] = expert
 
     @cached_property
     def matrix(self) -> index.Matrix:
@@ -112,13 +114,13 @@ class Searcher:
         if both:
             fusion.add_names(self._ids(text), self._names(text))
         if mode == EXPERT:
-            fusion.add_experts(expert().named(spelled_out))
+            fusion.add_experts(self.expert().named(spelled_out))
         if both and (wanted := set(kinds) or asked):
             fusion.add_neighbours(self._neighbours(fusion.seeds(), wanted))
         kinds_of = fusion.kinds | self._kinds([uid for uid in fusion.uids if uid not in fusion.kinds])
         hits = self._hits(fusion.best(asked, kinds_of.get), lambda entry: _fits(entry, kinds, since, platform))
         if mode == EXPERT and limit > 0:
-            return _read_again(spelled_out, list(islice(hits, max(limit, READ_AGAIN))))[:limit]
+            return _read_again(self.expert(), spelled_out, list(islice(hits, max(limit, READ_AGAIN))))[:limit]
         return list(islice(hits, max(0, limit)))
 
     @cached_property
@@ -294,9 +296,9 @@ class Searcher:
         )
 
 
-def _read_again(question: str, hits: list[Hit]) -> list[Hit]:
+def _read_again(expert: Expert, question: str, hits: list[Hit]) -> list[Hit]:
     """In another order: the passages that the experts find most like the question get more."""
-    query, *vectors = expert().encode([question, *(f"{hit.name}: {hit.text}" for hit in hits[:READ_AGAIN])])
+    query, *vectors = expert.encode([question, *(f"{hit.name}: {hit.text}" for hit in hits[:READ_AGAIN])])
     if not query.any():
         return hits
     alike = np.array([float((vector * query).sum()) for vector in vectors])

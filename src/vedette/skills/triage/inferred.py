@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from math import exp, log
 from typing import TYPE_CHECKING
 
 from vedette.errors import VedetteError
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 TEXTS = 64  # distinct texts that are read for one queue, those of its first cases
 LONGEST = 300  # characters; what is longer is no name of a rule
-LEAST = 0.5  # probability
+LEAST = 0.5  # probability that is shown
+READ = 0.3  # least probability by the experts that is looked at
+SLOPE, SHIFT = 0.36, -0.44  # by one half of the Sigma rules (bench/triage_inferred.py)
 OF_A_RULE, OF_A_CASE = 2, 5  # techniques
 QUOTED = 4  # characters of an event's value that a name has to hold to quote it
 
@@ -50,7 +53,7 @@ class RuleReader:
         if self.trouble or not fresh:
             return
         try:
-            found = list(self._opened().techniques(fresh, threshold=LEAST))
+            found = list(self._opened().techniques(fresh, threshold=READ))
         except (VedetteError, ImportError, OSError) as error:
             self.trouble = str(error)
             return
@@ -94,4 +97,11 @@ def _quotes(item: Evidence) -> bool:
 
 def _inferred(text: str, read: Techniques) -> Iterator[Inferred]:
     for one in read.found[:OF_A_RULE]:
-        yield Inferred(one.id, round(one.probability, 2), text)
+        if sureness(one.probability) >= LEAST:
+            yield Inferred(one.id, round(sureness(one.probability), 2), text)
+
+
+def sureness(probability: float) -> float:
+    """Of a name of a rule: the experts learned sentences of reports, and are surer of names than they are right."""
+    within = min(max(probability, 1e-6), 1 - 1e-6)
+    return 1 / (1 + exp(-SLOPE * log(within / (1 - within)) - SHIFT))
