@@ -52,12 +52,14 @@ class Inputs(Settings):
 
 class CveChoice(Settings):
     last: int = Field(description="year that the first stage ends with; later ones come in the second")
+    passes: int = Field(gt=0, description="of the first stage; each draws its CVEs anew")
+    later: int = Field(gt=0, description="passes of the second stage")
     older: float = Field(ge=0, le=1, description="share of the CVEs before 2019 that is learned from")
     common: float = Field(gt=0, le=1, description="share of the CVEs with a very common weakness")
     replay: int = Field(ge=0, description="CVEs of the first stage that the second repeats, newest first")
     dev: int = Field(gt=1, description="one CVE of so many is held out")
     rarest: int = Field(gt=0, description="CVEs that a weakness must have to be an answer")
-    limit: int = Field(default=0, ge=0, description="CVEs of the first stage at most; 0: all")
+    limit: int = Field(default=0, ge=0, description="CVEs of a pass of the first stage at most; 0: all")
 
 
 class SentenceChoice(Settings):
@@ -125,7 +127,7 @@ class Material:
     cves: Cves
     sentences: Sentences
     shown: Set[Cve]
-    stages: tuple[list[int], list[int]]  # places in `shown`
+    stages: tuple[list[list[int]], list[list[int]]]  # the passes of each, as places in `shown`
     told: Set[Sentence]
     pairs: list[Pair]
     pair_texts: Tokens
@@ -146,18 +148,19 @@ def prepare(recipe: Recipe, places: Places) -> Material:
     attack, tram, annoctr = (places.data / n for n in (recipe.inputs.attack, recipe.inputs.tram, recipe.inputs.annoctr))
     sentences = experts_sentences.collect(attack, tram, annoctr, guard)
     rng = Random(recipe.seed)
-    first, later_ones = (
-        experts_cves.chosen(part, rng, older=chosen.older, common=chosen.common) for part in (cves.train, cves.later)
-    )
-    first = rng.sample(first, chosen.limit) if chosen.limit else first
+    passes = [_drawn(chosen, cves.train, rng) for _ in range(chosen.passes)]
+    later_ones = experts_cves.chosen(cves.later, rng, older=chosen.older, common=chosen.common)
+    first = list({cve.id: cve for drawn in passes for cve in drawn}.values())
     replay = sorted(range(len(first)), key=lambda i: -first[i].year)[: chosen.replay]
+    place = {cve.id: i for i, cve in enumerate(first)}
+    later = [*range(len(first), len(first) + len(later_ones)), *replay]
     labels = _labels(recipe, [*first, *later_ones], sentences)
     tokenizer = tokenizer_of(places.base)
-    later = list(range(len(first), len(first) + len(later_ones)))
     pairs, texts = _pairs(recipe, places, guard, {s.text for s in (*sentences.dev, *sentences.test)})
     counts = cves.counts + sentences.counts
     counts.update({
-        "trained: CVEs": len(first), "trained: CVEs of later years": len(later),
+        "trained: CVEs": len(first), "trained: CVEs of later years": len(later_ones),
+        "trained: CVEs shown, all passes": sum(map(len, passes)) + chosen.later * len(later),
         "trained: sentences": len(sentences.train),
         "trained: pairs": len(pairs), "held out: CVEs": len(cves.dev), "benchmark items": items.count,
         "held out: sentences": len(sentences.dev) + len(sentences.test),
@@ -165,10 +168,16 @@ def prepare(recipe: Recipe, places: Places) -> Material:
     return Material(
         labels, frozenset(t for s in sentences.train if s.source == "tram" for t in s.techniques), cves, sentences,
         Set.of([*first, *later_ones], lambda cve: cve.text, tokenizer, recipe.longest),
-        (list(range(len(first))), later + replay),
+        ([[place[cve.id] for cve in drawn] for drawn in passes], [later] * chosen.later),
         Set.of(sentences.train, lambda s: s.text, tokenizer, recipe.longest),
         pairs, Tokens.of(tokenizer, texts, recipe.pairs.longest), counts,
     )  # fmt: skip
+
+
+def _drawn(choice: CveChoice, cves: Sequence[Cve], rng: Random) -> list[Cve]:
+    """The CVEs of one pass."""
+    found = experts_cves.chosen(cves, rng, older=choice.older, common=choice.common)
+    return rng.sample(found, min(choice.limit, len(found))) if choice.limit else found
 
 
 def _labels(recipe: Recipe, cves: Sequence[Cve], sentences: Sentences) -> Labels:
@@ -214,7 +223,7 @@ def schedule(recipe: Recipe, material: Material) -> list[Step]:
     """All steps in their order; the same for the same recipe and data."""
     rng = Random(recipe.seed + 1)
     size, steps = recipe.batch, []
-    sizes = [len(chosen) for chosen in material.stages]
+    sizes = [sum(map(len, passes)) for passes in material.stages]
     all_sentences = list(range(len(material.told.things)))
     sentences = [
         b for _ in range(recipe.sentences.epochs) for b in material.told.batches(all_sentences, size, rng)
@@ -223,9 +232,9 @@ def schedule(recipe: Recipe, material: Material) -> list[Step]:
     rng.shuffle(pairs)
     both = [[pairs[(at * size + i) % len(pairs)] for i in range(size)] for at in range(recipe.pairs.steps)]
     share = sizes[0] / max(1, sum(sizes))
-    for stage, chosen in enumerate(material.stages):
+    for stage, passes in enumerate(material.stages):
         parts = [
-            ("cves", material.shown.batches(chosen, size, rng)),
+            ("cves", [batch for chosen in passes for batch in material.shown.batches(chosen, size, rng)]),
             ("sentences", _part(sentences, share, stage)),
             ("pairs", _part(both, share, stage)),
         ]
@@ -250,7 +259,7 @@ class Run:
         self.network = Network(base, material.labels)
         self.teacher = copy.deepcopy(self.network.trunk).eval().requires_grad_(False)
         self._groups = groups(self.network, recipe.rate, recipe.head, recipe.decay)
-        self.optimizer = torch.optim.AdamW(self._groups, weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(self._groups, weight_decay=0.01, fused=True)
         self.average = {name: p.detach().clone() for name, p in self.network.named_parameters() if p.requires_grad}
         self.at = 0
         self._losses: dict[str, float] = {}

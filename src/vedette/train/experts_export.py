@@ -47,7 +47,7 @@ def export(network: Network, path: Path, *, quantise: bool = True) -> None:
 
 def _trace(network: Network, path: Path) -> None:
     network.trunk.set_attn_implementation("eager")
-    ids = torch.randint(1000, 20_000, (2, 16))
+    ids = torch.randint(1, network.trunk.config.vocab_size, (2, 16))
     axes = {name: {0: "texts", 1: "tokens"} for name in ("ids", "mask")} | {name: {0: "texts"} for name in OUTPUTS}
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
