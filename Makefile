@@ -34,6 +34,10 @@ $(VENV)/installed-train: requirements/train.txt $(VENV)/installed
 	@$(PY) $(PIP) --require-hashes -r requirements/train.txt
 	@touch $@
 
+$(VENV)/installed-torch: requirements/torch.txt $(VENV)/installed-train
+	@$(PY) $(PIP) --require-hashes -r requirements/torch.txt
+	@touch $@
+
 demo: $(VENV)/installed ## a made-up office day: thousands of alerts become a short queue of cases
 	@rm -rf $(DEMO)
 	@mkdir -p $(DEMO)
@@ -56,7 +60,9 @@ format: $(VENV)/installed ## let ruff format and sort
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-train-test: $(VENV)/installed-train ## the tests that need numpy and scipy
+train-test: $(VENV)/installed-train ## the tests of the training; those of the experts need the CPU build of PyTorch
+	@$(MAKE) --no-print-directory $(VENV)/installed-torch || \
+		echo "PyTorch's CPU build for this Python is not in your package index: the tests of the experts' training are skipped" >&2
 	$(PY) -m pytest -q -m train
 
 # The tools for the tests come in only after the size of the core was measured.
@@ -90,13 +96,18 @@ bench-experts: $(VENV)/installed ## how good the embedded experts are, over ../s
 bench-experts-speed: $(VENV)/installed ## speed and memory of the embedded experts
 	$(PY) bench/experts.py
 
-LOCK = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+COMPILE = $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml
+LOCK = $(COMPILE) --universal
+# PyPI's own build brings gigabytes of CUDA; uv has to be told where the CPU build is (UV_FIND_LINKS, UV_INDEX).
+TORCH = torch==2.13.0+cpu
+LOCK_TORCH = $(COMPILE) --python-platform x86_64-manylinux_2_28
 
 lock: ## renew requirements/*.txt within the floors of pyproject.toml
 	$(LOCK) -o requirements/run.txt
 	$(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt
 	$(LOCK) -c requirements/run.txt --extra train -o requirements/train.txt
+	echo "$(TORCH)" | $(LOCK_TORCH) -c requirements/run.txt -c requirements/train.txt -c - --extra torch -o requirements/torch.txt
 
 clean: ## remove what was built, the virtual environment too
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -49,7 +49,7 @@ def encoder(
     try:
         from vedette.train.encoder import Places, Recipe, train
     except ModuleNotFoundError as error:
-        raise ConfigError(f"training needs {error.name}", remedy="pip install scipy torch transformers") from error
+        raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[train,torch]'") from error
     for found in train(load_toml(recipe, Recipe), Places(data, benchmarks, teacher), out):
         print(found)
 
@@ -71,7 +71,7 @@ def experts(
         from vedette.train import experts_finish
         from vedette.train.experts import Places
     except ModuleNotFoundError as error:
-        remedy = "pip install 'vedette[train]' torch transformers onnx"
+        remedy = "pip install 'vedette[train,torch]'"
         raise ConfigError(f"training needs {error.name}", remedy=remedy) from error
     places = Places(data, benchmarks or data / "bench", base)
     for line in experts_finish.train(recipe, places, work, out, seed):
