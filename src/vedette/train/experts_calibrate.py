@@ -131,6 +131,20 @@ def weakness(numbers: Numbers, logits: Floats, cves: Sequence[Cve], weaknesses: 
     numbers.weakness["conformal"] = {str(p): sets.get(p, any_q) for p in CONVENTIONS}
 
 
+def full_precision(numbers: Numbers, logits: Floats, cves: Sequence[Cve], weaknesses: Sequence[str]) -> None:
+    """What the fp32 network says of the CVEs that measure the int8 file. `logits`: of those, in their order."""
+    _, check = halves(cves)
+    measuring = [cve for cve, chosen in zip(cves, check, strict=True) if chosen]
+    for column, party in enumerate(CONVENTIONS):
+        name = f"weakness {party} top-1"
+        shares = weakness_shares(measuring, weaknesses, party)
+        said = shares.sum(1) > 0
+        if name in numbers.measured:
+            best = logits[said, column].argmax(1)
+            right = shares[said][np.arange(len(best)), best] > 0
+            numbers.measured[f"{name}, fp32"] = round(float(right.mean()), 4)
+
+
 def _measure(numbers: Numbers, party: str, probabilities: Floats, shares: Floats, least: float) -> None:
     best = probabilities.argmax(1)
     right = shares[np.arange(len(best)), best] > 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
@@ -107,7 +109,7 @@ def _json(content: object) -> bytes:
 
 
 def calibrate(made: Made, network: Network, out: Path) -> Numbers:
-    """All numbers come from the int8 file that ships; the fp32 network is measured beside it."""
+    """All numbers come from the int8 file that ships; the fp32 network is measured beside it, on the same CVEs."""
     numbers = Numbers()
     material, reader = made.material, Reader(out)
     dev = material.cves.dev
@@ -116,8 +118,12 @@ def calibrate(made: Made, network: Network, out: Path) -> Numbers:
     experts_calibrate.severity(numbers, found["severity"], dev)
     experts_calibrate.ssvc(numbers, found["ssvc"], dev)
     experts_calibrate.techniques(numbers, reader, material.sentences, material.labels.techniques)
-    full = dev_scores(network, material, made.places.base, made.recipe.longest)
-    numbers.measured |= {f"fp32 weakness {party} top-1": value for party, value in full.items()}
+    with TemporaryDirectory() as folder:
+        export(network, Path(folder) / WEIGHTS, quantise=False)
+        shutil.copy(out / "tokenizer.json", folder)
+        texts = [cve.text for cve, measures in zip(dev, experts_calibrate.halves(dev)[1], strict=True) if measures]
+        full = logits_of(Reader(Path(folder)), texts, ("weakness",))
+    experts_calibrate.full_precision(numbers, full["weakness"], dev, material.labels.weaknesses)
     return numbers
 
 
