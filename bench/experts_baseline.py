@@ -2,8 +2,8 @@
 
 `python bench/experts_baseline.py [--data FOLDER] [--out bench/experts/baseline.json]` (needs scikit-learn).
 
-Words and pairs of words, sublinear counts; logistic loss. Weakness: what all labellers of a CVE of 2019 and later say
-together, the most stated one. Vectors: NVD's of 2016 and later, one model a metric, decided as the experts decide.
+Words and pairs of words, sublinear counts; logistic loss. Weakness: NVD's of 2019 and later, and what all labellers say
+together (its most stated one). Vectors: NVD's of 2016 and later, one model a metric, decided as the experts decide.
 Techniques: one model over the experts' sentences, read sentence by sentence and clause by clause; the threshold comes
 from the held-out groups and software.
 """
@@ -26,7 +26,8 @@ from sklearn.linear_model import SGDClassifier
 
 from vedette.bench import experts_tasks as tasks
 from vedette.bench.rows import Row, resampled, row
-from vedette.experts.labels import METRICS, Convention
+from vedette.experts.domain import domains_of
+from vedette.experts.labels import METRICS, Convention, Domain
 from vedette.experts.severity import decide
 from vedette.experts.text import read_alone
 from vedette.train import experts_cves, experts_sentences
@@ -49,17 +50,18 @@ def linear(alpha: float = 2e-6) -> SGDClassifier:
     return SGDClassifier(loss="log_loss", alpha=alpha, max_iter=6, tol=None, random_state=SEED)
 
 
-def weakness(cves: Sequence[Cve], bench: Path) -> Rows:
-    known = [cve for cve in cves if Convention.ANY in cve.weaknesses]
+def weakness(cves: Sequence[Cve], bench: Path, party: Convention) -> Rows:
+    known = [cve for cve in cves if party in cve.weaknesses]
     words = vectorizer()
     shown = words.fit_transform([cve.text for cve in known])
-    best = [max(sorted(cve.weaknesses[Convention.ANY].items()), key=lambda pair: pair[1])[0] for cve in known]
+    best = [max(sorted(cve.weaknesses[party].items()), key=lambda pair: pair[1])[0] for cve in known]
     model = linear(1e-6).fit(shown, best)
     rows = []
     for name in ("rcm", "rcm-2021"):
         items = tasks.weaknesses(bench / f"cti-{name}.tsv")
         said = model.predict(words.transform([item.text for item in items]))
-        rows.append(row(f"{name} strict", [float(s in i.right) for s, i in zip(said, items, strict=True)]))
+        as_party = "" if party is Convention.NVD else f", as {party}"
+        rows.append(row(f"{name} strict{as_party}", [float(s in i.right) for s, i in zip(said, items, strict=True)]))
     return rows
 
 
@@ -92,25 +94,28 @@ def techniques(sentences: experts_sentences.Sentences, data: Path) -> Rows:
     def probabilities(texts: Sequence[str]) -> Any:
         return softmax(model.decision_function(words.transform(texts)) * 2, axis=1)
 
-    def best(text: str) -> dict[str, float]:
+    def best(text: str, domains: frozenset[Domain]) -> dict[str, float]:
+        meant = np.array([sentences.known.get(name) in domains for name in names])
         parts = [text[a:b] for a, b in read_alone(text)]
         found: dict[str, float] = {}
         for values in probabilities(parts) if parts else []:
-            for place in np.flatnonzero(values > 0.02).tolist():
+            for place in np.flatnonzero((values > 0.02) & meant).tolist():
                 main = names[place].partition(".")[0]
                 found[main] = max(found.get(main, 0.0), float(values[place]))
-        return {name: value for name, value in found.items() if name != "none"}
+        return found
 
-    documents: dict[str, list[experts_sentences.Sentence]] = {}
+    documents: dict[tuple[str, Domain | None], list[experts_sentences.Sentence]] = {}
     for sentence in sentences.dev:
-        documents.setdefault(sentence.document, []).append(sentence)
+        documents.setdefault((sentence.document, sentence.domain), []).append(sentence)
     reports = []
-    for document, parts in documents.items():
+    for (document, domain), parts in documents.items():
         text = "\n".join([sentences.intros.get(document, ""), *(s.text for s in parts)])
-        reports.append((best(text), frozenset(t.partition(".")[0] for s in parts for t in s.techniques)))
+        right = frozenset(t.partition(".")[0] for s in parts for t in s.techniques)
+        reports.append((best(text, frozenset([domain] if domain else [])), right))
     at = max((main_f1(reports, step), step) for step in STEPS)[1]
     items = tasks.extraction(data / "bench/cti-bench/cti-ate.tsv")
-    pairs = [(frozenset(n for n, p in best(item.text).items() if p >= at), item.right) for item in items]
+    said = [frozenset(n for n, p in best(i.text, domains_of(i.text)).items() if p >= at) for i in items]
+    pairs = list(zip(said, (item.right for item in items), strict=True))
     rows = []
     for name, place in (("ate micro-F1", 0), ("ate precision", 1), ("ate recall", 2)):
         rows.append(resampled(name, pairs, partial(_micro, place)))
@@ -132,11 +137,13 @@ def main() -> None:
     options = parser.parse_args()
     data, benchmarks = options.data, options.data / "bench"
     cves = experts_cves.collect(data / "cve/cve-records.parquet", Items.of(benchmarks), last=2024, dev=30)
-    every = [*experts_cves.chosen(cves.train, Random(SEED), older=0.1, common=1.0), *cves.later]
-    rows = weakness([cve for cve in every if cve.year >= experts_cves.RECENT], benchmarks / "cti-bench")
+    every = [*experts_cves.chosen(cves.train, Random(SEED), older=0.1, rated=0.1, common=1.0), *cves.later]
+    recent = [cve for cve in every if cve.year >= experts_cves.RECENT]
+    rows = [r for party in (Convention.NVD, Convention.ANY) for r in weakness(recent, benchmarks / "cti-bench", party)]
     rows += severity([*cves.train, *cves.later], benchmarks / "cti-bench")
-    files = (data / "attack/enterprise-attack.json.gz", data / "intel/tram2.tar.gz", data / "intel/annoctr.tar.gz")
-    rows += techniques(experts_sentences.collect(*files, Guard(benchmarks)), data)
+    attack = {domain: data / f"attack/{domain}-attack.json.gz" for domain in Domain}
+    reports = (data / "intel/tram2.tar.gz", data / "intel/annoctr.tar.gz")
+    rows += techniques(experts_sentences.collect(attack, *reports, Guard(benchmarks)), data)
     for found in rows:
         print(f"{found['name']}: {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] n = {found['n']:,}")
     content = {"versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__}, "seed": SEED, "rows": rows}

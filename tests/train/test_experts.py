@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from vedette.config import load_toml
 from vedette.errors import ArtefactError
-from vedette.experts.labels import CONVENTIONS, Convention
+from vedette.experts.labels import CONVENTIONS, Convention, Domain
 from vedette.train import experts_loss
 from vedette.train.experts import Material, Pair, Recipe, Run, schedule
 from vedette.train.experts_batches import Set, Tokens, cve_targets, mixed, sentence_targets
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.train
 
 _WORDS = "script markup page query table database overflow buffer memory lsass dump schedule task the a in of"
 WORDS = _WORDS.split()
-LABELS = Labels(("CWE-79", "CWE-89", "CWE-787"), ("T1003", "T1003.001", "T1053"))
+LABELS = Labels(("CWE-79", "CWE-89", "CWE-787"), ("T1003", "T1003.001", "T1053"), (Domain.ENTERPRISE,) * 3)
 TEXTS = {
     "CWE-79": "script in markup of a page",
     "CWE-89": "query of a database table",

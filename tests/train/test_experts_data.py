@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("numpy")
 
-from vedette.experts.labels import METRICS, Convention
+from vedette.experts.labels import METRICS, Convention, Domain
 from vedette.train.experts_cves import COMMON, Cve, chosen, convention, vectors_of, weaknesses_of
 
 VECTOR = "CVSS:3.1/AV:N/AC:L/PR:N/UI:R/S:C/C:L/I:L/A:N"
@@ -46,7 +46,7 @@ def test_recent_and_rare_ones_stay() -> None:
     common = [_cve(i, 2020, "CWE-79") for i in range(COMMON)]
     rare = [_cve(i, 2021, "CWE-502") for i in range(50)]
     old = [_cve(i, 2010, "CWE-20") for i in range(1000)]
-    kept = chosen([*common, *rare, *old], Random(1), older=0.1, common=0.5)
+    kept = chosen([*common, *rare, *old], Random(1), older=0.1, rated=0.6, common=0.5)
     assert sum(cve.year == 2021 for cve in kept) == 50
     assert 60 < sum(cve.year == 2010 for cve in kept) < 140
     assert 0.45 * COMMON < sum(cve.year == 2020 for cve in kept) < 0.55 * COMMON
@@ -111,7 +111,7 @@ def test_sentences_of_a_benchmarks_software_never_train(tmp_path: Path) -> None:
         },
     )
     annoctr = _archive(tmp_path / "annoctr.tar.gz", {"all/x_w_neg.json": {}})
-    found = collect(_attack(tmp_path / "attack.json.gz"), tram, annoctr, Guard(bench))
+    found = collect({Domain.ENTERPRISE: _attack(tmp_path / "attack.json.gz")}, tram, annoctr, Guard(bench))
     together = [*found.train, *found.dev, *found.test]
     texts = {s.text: s.techniques for s in together}
     assert found.counts["sentences: of a benchmark's software"] == 1

@@ -117,6 +117,7 @@ def techniques(
         bool | None, typer.Option("--whole/--lines", help="A file is one report; usual for .txt and .md.")
     ] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Least probability of a technique.")] = None,
+    domain: Annotated[str, typer.Option(help="Of ATT&CK: enterprise, mobile, ics; auto: as the text speaks.")] = "auto",
     form: Format = "table",
     as_json: Json = False,
     threads: Threads = 1,
@@ -138,7 +139,7 @@ def techniques(
             return skill.find(item.id, item.text, answer, catalogue, ready.experts.name)
 
         def ask(texts: Iterable[str]) -> Iterator[object]:
-            return ready.experts.techniques(texts, threshold=threshold)
+            return ready.experts.techniques(texts, threshold=threshold, domain=domain)
 
         _answer(ready, ask, find, views.TECHNIQUES, form)
 

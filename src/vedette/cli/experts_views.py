@@ -198,7 +198,8 @@ def _techniques_card(finding: TechniquesFinding) -> Iterator[RenderableType]:
         )
     if finding.considered:
         yield Text("under the threshold: " + ", ".join(map(_brief, finding.considered)), style="dim")
-    yield Text(f"{finding.parts} sentences and clauses read, {finding.model}", style="dim")
+    looked = ", ".join(finding.domains)
+    yield Text(f"{finding.parts} sentences and clauses read, domain {looked}, {finding.model}", style="dim")
 
 
 def _brief(told: Told) -> str:

@@ -71,3 +71,4 @@ class Techniques(msgspec.Struct, frozen=True):
     considered: tuple[Technique, ...]  # the best ones under it
     reason: Reason
     parts: int  # sentences and clauses that were read
+    domains: tuple[str, ...] = ()  # of ATT&CK, whose techniques were looked for

@@ -25,7 +25,8 @@ from vedette.experts.answers import (
     Weakness,
 )
 from vedette.experts.calibration import Floats, order
-from vedette.experts.labels import METRICS, SSVC, Convention
+from vedette.experts.domain import AUTO, domains_of
+from vedette.experts.labels import METRICS, SSVC, Convention, Domain
 from vedette.experts.network import Network
 from vedette.experts.occlusion import Word, carried
 from vedette.experts.screen import clean, screen
@@ -43,6 +44,7 @@ class Labels(msgspec.Struct, frozen=True):
     weaknesses: tuple[str, ...]
     techniques: tuple[str, ...]
     conventions: tuple[str, ...]
+    domains: tuple[Domain, ...] = ()  # of each technique
 
 
 class Experts:
@@ -56,6 +58,10 @@ class Experts:
         self.calibration = calibration.load(folder / "calibration.json")
         try:
             self.labels = msgspec.json.decode((folder / "labels.json").read_bytes(), type=Labels)
+            if not self.labels.domains:  # TEMPORARY
+                self.labels = msgspec.structs.replace(
+                    self.labels, domains=(Domain.ENTERPRISE,) * len(self.labels.techniques)
+                )
         except (msgspec.DecodeError, OSError) as exc:
             raise ArtefactError(f"not labels: {exc}", where=str(folder), remedy="train it again") from exc
         self.network = Network(folder, threads)
@@ -72,6 +78,8 @@ class Experts:
         }
         wrong = [name for name, shape in shapes.items() if self.network.shapes.get(name) != shape]
         wrong += sorted(set(self.labels.conventions) - self.calibration.conventions())
+        if len(self.labels.domains) != len(self.labels.techniques):
+            wrong.append("domains")
         if EMBEDDED not in self.network.shapes:
             wrong.append(EMBEDDED)
         if wrong:
@@ -175,19 +183,27 @@ class Experts:
 
         return self.network.each(answer, texts)
 
-    def techniques(self, texts: Iterable[str], *, threshold: float | None = None) -> Iterator[Techniques]:
-        """In order and lazily. Each sentence and clause is read alone, however long the text is."""
+    def techniques(
+        self, texts: Iterable[str], *, threshold: float | None = None, domain: str = AUTO
+    ) -> Iterator[Techniques]:
+        """In order and lazily. Each sentence and clause is read alone, however long the text is.
+
+        `domain`: of ATT&CK, whose techniques are looked for; "auto" takes those that the whole text speaks of.
+        """
         least = _share(self.calibration.techniques.threshold if threshold is None else threshold)
+        asked = None if domain == AUTO else frozenset([_domain(domain)])
 
         def answer(text: str) -> Techniques:
             reason = screen(text)
             if reason and reason is not Reason.LONG:
                 return Techniques((), (), reason, 0)
-            return self._techniques(clean(text), least)
+            text = clean(text)
+            return self._techniques(text, least, asked or domains_of(text))
 
         return self.network.each(answer, texts)
 
-    def _techniques(self, text: str, least: float) -> Techniques:
+    def _techniques(self, text: str, least: float, domains: frozenset[Domain]) -> Techniques:
+        others = [place for place, domain in enumerate(self.labels.domains) if domain not in domains]
         spans: dict[str, list[Span]] = {}
         told: dict[str, list[tuple[int, float]]] = {}  # logs say the same over and over
         parts = 0
@@ -195,7 +211,7 @@ class Experts:
             parts += 1
             part = text[start:end]
             if part not in told:
-                told[part] = self._told(part, min(least, LEAST))
+                told[part] = self._told(part, min(least, LEAST), others)
             for place, probability in told[part]:
                 span = Span(start, end, probability)
                 spans.setdefault(self.labels.techniques[place], []).append(span)
@@ -205,11 +221,14 @@ class Experts:
         ids = {t.id for t in found}
         found = [t for t in found if not _said_better(t, found)]
         rest = tuple(t for t in every if t.id not in ids)[:CONSIDERED]
-        return Techniques(tuple(found), rest, Reason.DECIDED if found else Reason.NONE, parts)
+        reason = Reason.DECIDED if found else Reason.NONE
+        return Techniques(tuple(found), rest, reason, parts, tuple(sorted(domains)))
 
-    def _told(self, part: str, least: float) -> list[tuple[int, float]]:
+    def _told(self, part: str, least: float, others: Sequence[int]) -> list[tuple[int, float]]:
+        """(place, probability) of those that are as likely as `least`, but for `others`."""
         (logits,), _ = self.network.run(part, ["techniques"])
         values = calibration.sigmoid(logits, self.calibration.temperatures.techniques)
+        values[others] = -1.0
         return [(int(i), round(float(values[i]), 4)) for i in np.flatnonzero(values >= least)]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -248,6 +267,14 @@ class Experts:
         except ValueError:
             known = ", ".join(self.labels.conventions)
             raise ConfigError(f"unknown convention '{convention}'", remedy=f"known: {known}") from None
+
+
+def _domain(name: str) -> Domain:
+    try:
+        return Domain(name)
+    except ValueError:
+        known = ", ".join((AUTO, *Domain))
+        raise ConfigError(f"unknown domain '{name}' of ATT&CK", remedy=f"known: {known}") from None
 
 
 def _share(threshold: float) -> float:

@@ -36,3 +36,11 @@ class Convention(StrEnum):
 
 
 CONVENTIONS = tuple(Convention)
+
+
+class Domain(StrEnum):
+    """ATT&CK's domains: the same deed has another technique on a phone or in a plant."""
+
+    ENTERPRISE = "enterprise"
+    MOBILE = "mobile"
+    ICS = "ics"

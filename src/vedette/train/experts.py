@@ -25,6 +25,7 @@ from torch import Tensor
 
 from vedette.config import Settings
 from vedette.errors import ArtefactError
+from vedette.experts.labels import Domain
 from vedette.knowledge.inputs import Input
 from vedette.knowledge.readers import READERS, Tally
 from vedette.train import experts_cves, experts_loss, experts_sentences
@@ -44,7 +45,7 @@ class Inputs(Settings):
     """Paths below the data folder."""
 
     cves: str = Field(description="table of CVEs with labels by source")
-    attack: str = Field(description="STIX bundle of ATT&CK Enterprise")
+    attack: dict[Domain, str] = Field(description="STIX bundles of ATT&CK")
     tram: str = Field(description="archive of TRAM's annotated reports")
     annoctr: str = Field(description="archive of AnnoCTR's annotated reports")
     knowledge: list[str] = Field(description="files with names and links, for the embedding")
@@ -55,6 +56,7 @@ class CveChoice(Settings):
     passes: int = Field(gt=0, description="of the first stage; each draws its CVEs anew")
     later: int = Field(gt=0, description="passes of the second stage")
     older: float = Field(ge=0, le=1, description="share of the CVEs before 2019 that is learned from")
+    rated: float = Field(ge=0, le=1, description="the same, of those of 2016 to 2018 with a vector")
     common: float = Field(gt=0, le=1, description="share of the CVEs with a very common weakness")
     replay: int = Field(ge=0, description="CVEs of the first stage that the second repeats, newest first")
     dev: int = Field(gt=1, description="one CVE of so many is held out")
@@ -145,11 +147,12 @@ def prepare(recipe: Recipe, places: Places) -> Material:
     items, guard = Items.of(places.benchmarks), Guard(places.benchmarks)
     chosen = recipe.cves
     cves = experts_cves.collect(places.data / recipe.inputs.cves, items, last=chosen.last, dev=chosen.dev)
-    attack, tram, annoctr = (places.data / n for n in (recipe.inputs.attack, recipe.inputs.tram, recipe.inputs.annoctr))
+    attack = {domain: places.data / name for domain, name in recipe.inputs.attack.items()}
+    tram, annoctr = places.data / recipe.inputs.tram, places.data / recipe.inputs.annoctr
     sentences = experts_sentences.collect(attack, tram, annoctr, guard)
     rng = Random(recipe.seed)
     passes = [_drawn(chosen, cves.train, rng) for _ in range(chosen.passes)]
-    later_ones = experts_cves.chosen(cves.later, rng, older=chosen.older, common=chosen.common)
+    later_ones = experts_cves.chosen(cves.later, rng, **_shares(chosen))
     first = list({cve.id: cve for drawn in passes for cve in drawn}.values())
     replay = sorted(range(len(first)), key=lambda i: -first[i].year)[: chosen.replay]
     place = {cve.id: i for i, cve in enumerate(first)}
@@ -174,9 +177,13 @@ def prepare(recipe: Recipe, places: Places) -> Material:
     )  # fmt: skip
 
 
+def _shares(choice: CveChoice) -> dict[str, float]:
+    return {"older": choice.older, "rated": choice.rated, "common": choice.common}
+
+
 def _drawn(choice: CveChoice, cves: Sequence[Cve], rng: Random) -> list[Cve]:
     """The CVEs of one pass."""
-    found = experts_cves.chosen(cves, rng, older=choice.older, common=choice.common)
+    found = experts_cves.chosen(cves, rng, **_shares(choice))
     return rng.sample(found, min(choice.limit, len(found))) if choice.limit else found
 
 
@@ -185,9 +192,11 @@ def _labels(recipe: Recipe, cves: Sequence[Cve], sentences: Sentences) -> Labels
     told = Counter(t for s in sentences.train for t in s.techniques)
     for technique, count in list(told.items()):
         told[technique.partition(".")[0]] += count if "." in technique else 0
+    techniques = sorted(t for t, n in told.items() if n >= recipe.sentences.rarest and t in sentences.known)
     return Labels(
         tuple(sorted((w for w, n in weaknesses.items() if n >= recipe.cves.rarest), key=lambda w: int(w[4:]))),
-        tuple(sorted(t for t, n in told.items() if n >= recipe.sentences.rarest and t in sentences.known)),
+        tuple(techniques),
+        tuple(sentences.known[t] for t in techniques),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from vedette.experts.labels import CONVENTIONS, METRICS, SSVC
+from vedette.experts.labels import CONVENTIONS, METRICS, SSVC, Domain
 from vedette.train.experts_cves import Cve
 from vedette.train.experts_model import Labels
 from vedette.train.experts_sentences import Sentence
@@ -110,12 +110,13 @@ def sentence_targets(sentences: Sequence[Sentence], labels: Labels, annotated: f
     """(sentences, techniques) 0 or 1, and how much each counts.
 
     A sub-technique is its technique, too. TRAM's annotators looked for `annotated` only: that a sentence has none of
-    those says nothing of the rest.
+    those says nothing of the rest. Nor does a sentence on one domain say anything of another's techniques.
     """
     place = {technique: i for i, technique in enumerate(labels.techniques)}
     target = torch.zeros(len(sentences), len(place))
     weight = torch.ones(len(sentences), len(place))
     looked = torch.tensor([float(name in annotated) for name in labels.techniques])
+    meant = {domain: torch.tensor([float(domain == of) for of in labels.domains]) for domain in Domain}
     for row, sentence in enumerate(sentences):
         for technique in sentence.techniques:
             for name in (technique, technique.partition(".")[0]):
@@ -123,6 +124,8 @@ def sentence_targets(sentences: Sequence[Sentence], labels: Labels, annotated: f
                     target[row, place[name]] = 1
         if sentence.source == "tram":
             weight[row] = torch.maximum(looked, target[row])
+        elif sentence.domain:
+            weight[row] = torch.maximum(meant[sentence.domain], target[row])
     return target, weight
 
 

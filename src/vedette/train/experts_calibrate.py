@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
-from vedette.experts.labels import CONVENTIONS, SSVC, Convention
+from vedette.experts.labels import CONVENTIONS, SSVC, Convention, Domain
 from vedette.experts.severity import decide, score_of
 from vedette.experts.text import read_alone
 from vedette.train.experts_batches import METRIC_PLACES, SSVC_PLACES
 from vedette.train.experts_cves import Cve
+from vedette.train.experts_model import Labels
 from vedette.train.experts_sentences import Sentence, Sentences
 
 Floats = NDArray[np.float32]
 COVERAGE = 0.9
 DECIDED_RIGHT = 0.85  # what the default threshold keeps: share of right ones among decided CVEs
 STEPS = tuple(round(0.05 * i, 2) for i in range(1, 19))  # thresholds of techniques that are tried
+NEVER = -30.0  # logit of what is no answer
 LOW = -4.0  # logit of a technique that no threshold lets through
 FEW = 100  # held-out labels of a convention below which it takes the numbers of ANY
 
@@ -218,14 +220,14 @@ def ssvc(numbers: Numbers, logits: Floats, cves: Sequence[Cve]) -> None:
     numbers.temperatures["ssvc"] = found
 
 
-def techniques(numbers: Numbers, reader: Reads, sentences: Sentences, known: Sequence[str]) -> None:
+def techniques(numbers: Numbers, reader: Reads, sentences: Sentences, labels: Labels) -> None:
     """The temperature from sentences of held-out groups and software; the threshold from reports made of those.
 
     A report is what is said of the group or software, and then its procedures: read as the runtime reads a report.
     """
-    place = {name: i for i, name in enumerate(known)}
+    place = {name: i for i, name in enumerate(labels.techniques)}
     dev = [s for s in sentences.dev if s.techniques & place.keys()]
-    logits = np.stack([reader.run(s.text, ["techniques"])[0] for s in dev])
+    logits = np.stack([_of_domain(reader.run(s.text, ["techniques"])[0], s.domain, labels) for s in dev])
     truth = np.zeros_like(logits)
     for row, sentence in enumerate(dev):
         for name in sentence.techniques:
@@ -233,7 +235,7 @@ def techniques(numbers: Numbers, reader: Reads, sentences: Sentences, known: Seq
                 truth[row, place[each]] = 1
     at = binary_temperature(logits, truth)
     numbers.temperatures["techniques"] = at
-    reports = _reports(dev, sentences.intros, reader, at, known)
+    reports = _reports(dev, sentences.intros, reader, at, labels)
     scored = [(main_f1(reports, step), step) for step in STEPS]
     best, numbers.techniques["threshold"] = max(scored)
     top = truth[np.arange(len(dev)), logits.argmax(1)]
@@ -248,23 +250,26 @@ def techniques(numbers: Numbers, reader: Reads, sentences: Sentences, known: Seq
 Report = tuple[dict[str, float], frozenset[str]]  # main technique → probability; those that are right
 
 
-def _reports(
-    dev: Sequence[Sentence], intros: dict[str, str], reader: Reads, at: float, known: Sequence[str]
-) -> list[Report]:
-    documents: dict[str, list[Sentence]] = {}
+def _reports(dev: Sequence[Sentence], intros: dict[str, str], reader: Reads, at: float, labels: Labels) -> list[Report]:
+    documents: dict[tuple[str, Domain | None], list[Sentence]] = {}
     for sentence in dev:
-        documents.setdefault(sentence.document, []).append(sentence)
+        documents.setdefault((sentence.document, sentence.domain), []).append(sentence)
     found = []
-    for document, told in documents.items():
+    for (document, domain), told in documents.items():
         best: dict[str, float] = {}
         for text in (intros.get(document, ""), *(s.text for s in told)):
             for start, end in read_alone(text):
-                logits = reader.run(text[start:end], ["techniques"])[0]
+                logits = _of_domain(reader.run(text[start:end], ["techniques"])[0], domain, labels)
                 for i in np.flatnonzero(logits > LOW).tolist():
-                    main = known[i].partition(".")[0]
+                    main = labels.techniques[i].partition(".")[0]
                     best[main] = max(best.get(main, 0.0), float(expit(logits[i] / at)))
         found.append((best, frozenset(t.partition(".")[0] for s in told for t in s.techniques)))
     return found
+
+
+def _of_domain(logits: Floats, domain: Domain | None, labels: Labels) -> Floats:
+    """As the runtime reads: techniques of other domains are no answers."""
+    return np.where([of == domain for of in labels.domains], logits, np.float32(NEVER))
 
 
 def main_f1(reports: Sequence[Report], at: float) -> float:

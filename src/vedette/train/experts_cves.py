@@ -18,7 +18,8 @@ from vedette.train.near import Items
 _WEAKNESS = re.compile(r"CWE-\d+")
 _METRIC = re.compile(r"([A-Z]{1,2}):([A-Z])")
 _REJECTED = re.compile(r"^\s*(\*\* ?)?(rejected|reserved)\b", re.IGNORECASE)
-RECENT = 2019  # first year of NVD's present habits
+RECENT = 2019  # first year of NVD's present habits with weaknesses
+RATED = 2016  # first year whose vectors NVD made in number; its habits with them have not changed since
 COMMON = 8_000  # CVEs of a weakness that a model has seen enough of: cross-site scripting, SQL injection
 COLUMNS = ("cve", "description", "cwe_by_source", "cvss3_by_source", "year")
 PARTIES = {
@@ -96,11 +97,11 @@ def read(table: Path) -> Iterator[Cve]:
         yield Cve(cve, text, year, weaknesses_of(weaknesses or [], year), vectors_of(vectors or [], year), points)
 
 
-def convention(source: str, year: int) -> Convention:
+def convention(source: str, year: int, since: int = RECENT) -> Convention:
     for start, party in PARTIES.items():
         if source.startswith(start):
             return party
-    return Convention.NVD if year >= RECENT else Convention.NVD_2018
+    return Convention.NVD if year >= since else Convention.NVD_2018
 
 
 def weaknesses_of(said: Sequence[str], year: int) -> dict[Convention, dict[str, float]]:
@@ -130,17 +131,19 @@ def vectors_of(said: Sequence[str], year: int) -> dict[Convention, tuple[int, ..
             places = tuple(order.index(values[name]) for name, order in METRICS.items())
         except (KeyError, ValueError):
             continue
-        found[convention(source, year)] = places
+        found[convention(source, year, RATED)] = places
     return found
 
 
-def chosen(cves: Sequence[Cve], rng: Random, *, older: float, common: float) -> list[Cve]:
-    """Those that are learned from: a share of the CVEs before RECENT, and a share of those with a COMMON weakness."""
+def chosen(cves: Sequence[Cve], rng: Random, *, older: float, rated: float, common: float) -> list[Cve]:
+    """Those that are learned from: a share of the CVEs before RECENT, a greater one of those of RATED and later years
+    with a vector, and a share of those with a COMMON weakness."""
     counts = Counter(w for cve in cves for w in _all(cve))
     kept = []
     for cve in cves:
         usual = min((counts[w] for w in _all(cve)), default=0) >= COMMON
-        if rng.random() < (older if cve.year < RECENT else 1.0) * (common if usual else 1.0):
+        early = rated if cve.year >= RATED and cve.vectors else older
+        if rng.random() < (early if cve.year < RECENT else 1.0) * (common if usual else 1.0):
             kept.append(cve)
     return kept
 

@@ -69,7 +69,10 @@ def _quantise(full: Path, path: Path) -> None:
 
 
 def write_labels(labels: Labels, folder: Path) -> None:
-    content = {"weaknesses": labels.weaknesses, "techniques": labels.techniques, "conventions": CONVENTIONS}
+    content = {
+        "weaknesses": labels.weaknesses, "techniques": labels.techniques, "domains": labels.domains,
+        "conventions": CONVENTIONS,
+    }  # fmt: skip
     atomic_write(folder / "labels.json", orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 

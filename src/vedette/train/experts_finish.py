@@ -96,7 +96,7 @@ def finish(made: Made, network: Network, curves: Path, out: Path) -> Numbers:
 
 def _seal(made: Made, counts: dict[str, int], out: Path) -> None:
     data, inputs = made.places.data, made.recipe.inputs
-    names = {inputs.cves, inputs.attack, inputs.tram, inputs.annoctr, *inputs.knowledge}
+    names = {inputs.cves, *inputs.attack.values(), inputs.tram, inputs.annoctr, *inputs.knowledge}
     manifest.write(
         out / manifest.FILE_NAME, outputs=FILES, counts=counts, seed=made.recipe.seed,
         inputs={name: data / name for name in names} | {f"base/{n}": made.places.base / n for n in BASE_FILES},
@@ -117,7 +117,7 @@ def calibrate(made: Made, network: Network, out: Path) -> Numbers:
     experts_calibrate.weakness(numbers, found["weakness"], dev, material.labels.weaknesses)
     experts_calibrate.severity(numbers, found["severity"], dev)
     experts_calibrate.ssvc(numbers, found["ssvc"], dev)
-    experts_calibrate.techniques(numbers, reader, material.sentences, material.labels.techniques)
+    experts_calibrate.techniques(numbers, reader, material.sentences, material.labels)
     with TemporaryDirectory() as folder:
         export(network, Path(folder) / WEIGHTS, quantise=False)
         shutil.copy(out / "tokenizer.json", folder)

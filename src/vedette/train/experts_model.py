@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from vedette.experts.labels import CONVENTIONS, METRICS, SSVC
+from vedette.experts.labels import CONVENTIONS, METRICS, SSVC, Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Labels:
 
     weaknesses: tuple[str, ...]
     techniques: tuple[str, ...]
+    domains: tuple[Domain, ...]  # of each technique
 
 
 class Head(nn.Module):

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import orjson
 
+from vedette.experts.labels import Domain
 from vedette.experts.text import sentences
 from vedette.knowledge.inputs import Input
 from vedette.train.encoder_texts import Guard, plain
@@ -32,8 +33,9 @@ STAND_INS = ("It", "The malware", "The group", "The attacker")  # for half of th
 class Sentence:
     text: str
     techniques: frozenset[str]  # none: it tells of no technique
-    source: str  # procedure, description, tram, annoctr
+    source: str  # procedure, description, tram, annoctr, prose
     document: str  # whose words these are
+    domain: Domain | None = Domain.ENTERPRISE  # none: prose of any
 
 
 @dataclass(slots=True)
@@ -42,14 +44,15 @@ class Sentences:
     dev: list[Sentence] = field(default_factory=list)  # of other groups and software
     test: list[Sentence] = field(default_factory=list)  # of other reports
     intros: dict[str, str] = field(default_factory=dict)  # what is said of a group or software before its procedures
-    known: dict[str, str] = field(default_factory=dict)  # every technique in force → name
+    known: dict[str, Domain] = field(default_factory=dict)  # every technique in force
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def collect(attack: Path, tram: Path, annoctr: Path, guard: Guard) -> Sentences:
+def collect(attack: Mapping[Domain, Path], tram: Path, annoctr: Path, guard: Guard) -> Sentences:
     result = Sentences()
     merged: dict[str, Sentence] = {}
-    found = [*_attack(attack, guard, result), *_tram(tram), *_annoctr(annoctr)]
+    told = [s for domain, path in attack.items() for s in _attack(path, domain, guard, result)]
+    found = [*told, *_tram(tram), *_annoctr(annoctr)]
     for sentence in found:
         result.counts[f"sentences: read, {sentence.source}"] += 1
         techniques = frozenset(t for t in sentence.techniques if t in result.known)
@@ -61,8 +64,7 @@ def collect(attack: Path, tram: Path, annoctr: Path, guard: Guard) -> Sentences:
         seen = merged.get(sentence.text)
         if seen:
             techniques |= seen.techniques
-        source, document = (seen.source, seen.document) if seen else (sentence.source, sentence.document)
-        merged[sentence.text] = Sentence(sentence.text, techniques, source, document)
+        merged[sentence.text] = replace(seen or sentence, techniques=techniques)
     for sentence in sorted(merged.values(), key=lambda s: crc32(s.text.encode())):
         part = _part(result, sentence)
         if part is result.train and not sentence.techniques:
@@ -82,34 +84,35 @@ def _part(result: Sentences, sentence: Sentence) -> list[Sentence]:
     return result.train
 
 
-def _attack(path: Path, guard: Guard, result: Sentences) -> Iterator[Sentence]:
+def _attack(path: Path, domain: Domain, guard: Guard, result: Sentences) -> Iterator[Sentence]:
     objects = orjson.loads(Input(path).read())["objects"]
     ids = {o["id"]: _external(o) for o in objects}
     names = {o["id"]: o.get("name", "") for o in objects}
     for thing in objects:
         gone = thing.get("revoked") or thing.get("x_mitre_deprecated")
         if thing["type"] == "attack-pattern" and not gone:
-            result.known[ids[thing["id"]]] = thing["name"]
+            result.known[ids[thing["id"]]] = domain
         elif (
             thing["type"] in ("malware", "tool", "intrusion-set")
             and ids[thing["id"]] not in guard.software
             and not gone
         ):
-            result.intros[ids[thing["id"]]] = guard.clean(thing.get("description", ""))
+            result.intros.setdefault(ids[thing["id"]], guard.clean(thing.get("description", "")))
     for thing in objects:
         if thing["type"] == "attack-pattern" and ids[thing["id"]] in result.known:
             technique = ids[thing["id"]]
             text = plain(thing.get("description", ""))
             for start, end in list(sentences(text))[:6]:
-                yield Sentence(text[start:end], frozenset([technique]), "description", technique)
-            yield Sentence(f"The adversary uses {thing['name']}.", frozenset([technique]), "description", technique)
+                yield Sentence(text[start:end], frozenset([technique]), "description", technique, domain)
+            named = f"The adversary uses {thing['name']}."
+            yield Sentence(named, frozenset([technique]), "description", technique, domain)
         elif thing["type"] == "relationship" and thing["relationship_type"] == "uses":
             source, target = ids.get(thing["source_ref"], ""), ids.get(thing["target_ref"], "")
             if source in guard.software:
                 result.counts["sentences: of a benchmark's software"] += 1
             elif _TECHNIQUE.fullmatch(target) and thing.get("description"):
                 text = _renamed(plain(thing["description"]), names[thing["source_ref"]])
-                yield Sentence(text, frozenset([target]), "procedure", source)
+                yield Sentence(text, frozenset([target]), "procedure", source, domain)
 
 
 def _renamed(text: str, name: str) -> str:
@@ -125,7 +128,7 @@ def _tram(path: Path) -> Iterator[Sentence]:
     """Single-label sentences, the sentences of the same reports that nobody annotated, and other prose."""
     for _, content in Input(path).members("archive/negative_data.json"):
         for text in orjson.loads(content):
-            yield Sentence(" ".join(text.split()), frozenset(), "prose", "")
+            yield Sentence(" ".join(text.split()), frozenset(), "prose", "", None)
     marked: dict[str, str] = {}
     for name, content in Input(path).members("/single_label.json"):
         if name.startswith("data/tram2-data/"):

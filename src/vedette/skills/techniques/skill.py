@@ -35,6 +35,7 @@ class TechniquesFinding(msgspec.Struct, frozen=True):
     considered: tuple[Told, ...]  # under the threshold
     reason: str  # why there are none
     parts: int  # sentences and clauses that were read
+    domains: tuple[str, ...]  # of ATT&CK, whose techniques were looked for
     unverified: tuple[str, ...]
     model: str
 
@@ -62,7 +63,9 @@ def find(uid: str, text: str, answer: Techniques, catalogue: Catalogue, model: s
     found = tuple(_told(one, text, catalogue) for one in answer.found)
     considered = tuple(_told(one, text, catalogue) for one in answer.considered)
     missing = tuple(one.id for one in (*found, *considered) if one.note == "unverified")
-    return TechniquesFinding(uid, found, considered, str(answer.reason), answer.parts, missing, model)
+    return TechniquesFinding(
+        uid, found, considered, str(answer.reason), answer.parts, answer.domains, missing, model
+    )  # fmt: skip
 
 
 def _told(technique: Technique, text: str, catalogue: Catalogue) -> Told:
