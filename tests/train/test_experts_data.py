@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -38,6 +40,12 @@ def test_vectors_are_places_of_values() -> None:
     assert found == {Convention.NVD: tuple(order.index(values[name]) for name, order in METRICS.items())}
 
 
+def test_nvds_habits_with_vectors_are_older_than_those_with_weaknesses() -> None:
+    assert vectors_of([f"nvd2020|{VECTOR}"], 2016).keys() == {Convention.NVD}
+    assert vectors_of([f"nvd2020|{VECTOR}"], 2015).keys() == {Convention.NVD_2018}
+    assert weaknesses_of(["nvd2020:CWE-79"], 2016).keys() == {Convention.NVD_2018}
+
+
 def _cve(number: int, year: int, weakness: str) -> Cve:
     return Cve(f"CVE-{year}-{number}", "text", year, {Convention.ANY: {weakness: 1.0}}, {}, (-1, -1, -1))
 
@@ -46,9 +54,11 @@ def test_recent_and_rare_ones_stay() -> None:
     common = [_cve(i, 2020, "CWE-79") for i in range(COMMON)]
     rare = [_cve(i, 2021, "CWE-502") for i in range(50)]
     old = [_cve(i, 2010, "CWE-20") for i in range(1000)]
-    kept = chosen([*common, *rare, *old], Random(1), older=0.1, rated=0.6, common=0.5)
+    rated = [replace(_cve(i, 2017, "CWE-20"), vectors={Convention.NVD: (0,) * 8}) for i in range(1000)]
+    kept = chosen([*common, *rare, *old, *rated], Random(1), older=0.1, rated=0.6, common=0.5)
     assert sum(cve.year == 2021 for cve in kept) == 50
     assert 60 < sum(cve.year == 2010 for cve in kept) < 140
+    assert 540 < sum(cve.year == 2017 for cve in kept) < 660
     assert 0.45 * COMMON < sum(cve.year == 2020 for cve in kept) < 0.55 * COMMON
 
 
@@ -64,31 +74,35 @@ def _archive(path: Path, files: dict[str, object]) -> Path:
     return path
 
 
-def _attack(path: Path) -> Path:
-    import gzip
+def _thing(uid: str, kind: str, external: str, name: str, **more: object) -> dict[str, object]:
+    references = [{"source_name": "mitre-attack", "external_id": external}]
+    return {"id": uid, "type": kind, "name": name, "external_references": references, **more}
 
-    def thing(uid: str, kind: str, external: str, name: str, **more: object) -> dict[str, object]:
-        references = [{"source_name": "mitre-attack", "external_id": external}]
-        return {"id": uid, "type": kind, "name": name, "external_references": references, **more}
 
-    def uses(source: str, target: str, text: str) -> dict[str, object]:
-        return {
-            "id": f"relationship--{source}{target}", "type": "relationship", "relationship_type": "uses",
-            "source_ref": source, "target_ref": target, "description": text,
-        }  # fmt: skip
+def _uses(source: str, target: str, text: str) -> dict[str, object]:
+    return {
+        "id": f"relationship--{source}{target}", "type": "relationship", "relationship_type": "uses",
+        "source_ref": source, "target_ref": target, "description": text,
+    }  # fmt: skip
 
-    objects = [
-        thing("a1", "attack-pattern", "T1003", "Credential Dumping", description="Somebody reads a process's memory."),
-        thing("a2", "attack-pattern", "T1003.001", "LSASS Memory", description=""),
-        thing("a3", "attack-pattern", "T9999", "Gone", revoked=True),
-        thing("m1", "malware", "S0001", "Held Out"),
-        thing("m2", "malware", "S0002", "Sample Stealer"),
-        uses("m1", "a1", "[Held Out](https://example.org) reads credentials out of the memory of a process."),
-        uses("m2", "a2", "[Sample Stealer](https://example.org) opens the process and writes its memory to a file."),
-        uses("m2", "a3", "[Sample Stealer](https://example.org) does what nobody lists any more in any way."),
-    ]
+
+def _bundle(path: Path, *objects: dict[str, object]) -> Path:
     path.write_bytes(gzip.compress(json.dumps({"type": "bundle", "objects": objects}).encode()))
     return path
+
+
+def _attack(path: Path) -> Path:
+    objects = [
+        _thing("a1", "attack-pattern", "T1003", "Credential Dumping", description="Somebody reads a process's memory."),
+        _thing("a2", "attack-pattern", "T1003.001", "LSASS Memory", description=""),
+        _thing("a3", "attack-pattern", "T9999", "Gone", revoked=True),
+        _thing("m1", "malware", "S0001", "Held Out"),
+        _thing("m2", "malware", "S0002", "Sample Stealer"),
+        _uses("m1", "a1", "[Held Out](https://example.org) reads credentials out of the memory of a process."),
+        _uses("m2", "a2", "[Sample Stealer](https://example.org) opens the process and writes its memory to a file."),
+        _uses("m2", "a3", "[Sample Stealer](https://example.org) does what nobody lists any more in any way."),
+    ]
+    return _bundle(path, *objects)
 
 
 def test_sentences_of_a_benchmarks_software_never_train(tmp_path: Path) -> None:
@@ -111,7 +125,16 @@ def test_sentences_of_a_benchmarks_software_never_train(tmp_path: Path) -> None:
         },
     )
     annoctr = _archive(tmp_path / "annoctr.tar.gz", {"all/x_w_neg.json": {}})
-    found = collect({Domain.ENTERPRISE: _attack(tmp_path / "attack.json.gz")}, tram, annoctr, Guard(bench))
+    attack = {
+        Domain.ENTERPRISE: _attack(tmp_path / "attack.json.gz"),
+        Domain.MOBILE: _bundle(
+            tmp_path / "mobile.json.gz",
+            _thing("p1", "attack-pattern", "T1429", "Audio Capture", description=""),
+            _thing("m3", "malware", "S0003", "Sample Listener"),
+            _uses("m3", "p1", "[Sample Listener](https://example.org) turns on the microphone of the phone."),
+        ),
+    }
+    found = collect(attack, tram, annoctr, Guard(bench))
     together = [*found.train, *found.dev, *found.test]
     texts = {s.text: s.techniques for s in together}
     assert found.counts["sentences: of a benchmark's software"] == 1
@@ -120,5 +143,7 @@ def test_sentences_of_a_benchmarks_software_never_train(tmp_path: Path) -> None:
     assert found.counts["sentences: unknown technique"] == 1
     assert texts["The vendor was informed in spring."] == frozenset()
     assert texts["It dumps the memory of lsass"] == {"T1003.001"}
+    (heard,) = [s for s in together if "the microphone" in s.text]
+    assert (heard.techniques, heard.domain, found.known["T1429"]) == ({"T1429"}, Domain.MOBILE, Domain.MOBILE)
     documents = {s.text: s.document for s in together if s.source == "tram"}
     assert set(documents.values()) == {"Some: Report"}
