@@ -84,7 +84,8 @@ def material(base: Path) -> Material:
     ] * 32
     return Material(
         LABELS, frozenset(["T1053"]), Cves(), Sentences(), Set.of(cves, lambda c: c.text, tokenizer, 32),
-        ([list(range(160)), list(range(120))], [list(range(160, 240))] * 2), Set.of(told, lambda s: s.text, tokenizer, 32),
+        ([list(range(160)), list(range(120))], [list(range(160, 240))] * 2),
+        Set.of(told, lambda s: s.text, tokenizer, 32),
         [Pair(0, 1, "T1003"), Pair(2, 3, "T1053")],
         Tokens.of(tokenizer, ["dump", "lsass memory", "schedule", "task of a table"], 32), Counter(),
     )  # fmt: skip

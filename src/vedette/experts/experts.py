@@ -43,8 +43,8 @@ EMBEDDED = "embedding"
 class Labels(msgspec.Struct, frozen=True):
     weaknesses: tuple[str, ...]
     techniques: tuple[str, ...]
+    domains: tuple[Domain, ...]  # of each technique
     conventions: tuple[str, ...]
-    domains: tuple[Domain, ...] = ()  # of each technique
 
 
 class Experts:
@@ -58,10 +58,6 @@ class Experts:
         self.calibration = calibration.load(folder / "calibration.json")
         try:
             self.labels = msgspec.json.decode((folder / "labels.json").read_bytes(), type=Labels)
-            if not self.labels.domains:  # TEMPORARY
-                self.labels = msgspec.structs.replace(
-                    self.labels, domains=(Domain.ENTERPRISE,) * len(self.labels.techniques)
-                )
         except (msgspec.DecodeError, OSError) as exc:
             raise ArtefactError(f"not labels: {exc}", where=str(folder), remedy="train it again") from exc
         self.network = Network(folder, threads)
