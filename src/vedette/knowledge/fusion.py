@@ -18,7 +18,7 @@ from vedette.knowledge.record import Kind, Rel
 
 RRF = 10  # damps the first places; smaller than usual, as each list holds many passages of one entry
 POWER = 1.5
-LISTS = {"words": 1.0, "vectors": 1.0, "names": 1.0, "links": 0.5, "experts": 1.5}
+LISTS = {"words": 1.0, "vectors": 1.0, "names": 1.0, "links": 0.5, "experts": 0.5}
 NAME_SPEAKS = 0.3
 CERTAIN = 10.0  # more than all lists together
 SEEDS = 8  # best entries, whose neighbours of the wanted kinds are looked at
