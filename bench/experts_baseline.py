@@ -110,8 +110,8 @@ def techniques(sentences: experts_sentences.Sentences, data: Path) -> Rows:
     reports = []
     for (document, domain), parts in documents.items():
         text = "\n".join([sentences.intros.get(document, ""), *(s.text for s in parts)])
-        right = frozenset(t.partition(".")[0] for s in parts for t in s.techniques)
-        reports.append((best(text, frozenset([domain] if domain else [])), right))
+        truth = frozenset(t.partition(".")[0] for s in parts for t in s.techniques)
+        reports.append((best(text, frozenset([domain] if domain else [])), truth))
     at = max((main_f1(reports, step), step) for step in STEPS)[1]
     items = tasks.extraction(data / "bench/cti-bench/cti-ate.tsv")
     said = [frozenset(n for n, p in best(i.text, domains_of(i.text)).items() if p >= at) for i in items]
