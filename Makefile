@@ -62,7 +62,7 @@ format: $(VENV)/installed ## let ruff format and sort
 
 train-test: $(VENV)/installed-train ## the tests of the training; those of the experts need the CPU build of PyTorch
 	@$(MAKE) --no-print-directory $(VENV)/installed-torch || \
-		echo "PyTorch's CPU build for this Python is not in your package index: the tests of the experts' training are skipped" >&2
+		echo "PyTorch's CPU build was not installed, pip says why above: the tests of the experts' training are skipped" >&2
 	$(PY) -m pytest -q -m train
 
 # The tools for the tests come in only after the size of the core was measured.

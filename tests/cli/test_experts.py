@@ -14,16 +14,11 @@ import pytest
 from typer.testing import CliRunner
 
 from vedette.cli import app
-from vedette.experts.experts import WEIGHTS
-from vedette.manifest import FILE_NAME
 from vedette.skills.severity.skill import SeverityFinding
 from vedette.skills.techniques.skill import TechniquesFinding
 from vedette.skills.weakness.skill import WeaknessFinding
 
-pytestmark = [
-    pytest.mark.facts,
-    pytest.mark.skipif(not (WEIGHTS / FILE_NAME).exists(), reason="no weights are there"),
-]
+pytestmark = pytest.mark.facts
 INJECTION = (
     "SQL injection in the search form of a parcel tracker lets remote attackers read the database via the q parameter."
 )

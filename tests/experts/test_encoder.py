@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 
 from vedette.experts.encoder import DIMS, NAMED
-from vedette.experts.experts import WEIGHTS
 from vedette.knowledge.encoder import ENCODERS, EXPERT, Expert
 from vedette.knowledge.spool import expert
-
-shipped = pytest.mark.skipif(not (WEIGHTS / "manifest.json").exists(), reason="the weights are not trained yet")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +24,6 @@ def test_it_is_found_by_its_name_and_loads_nothing_before() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@shipped
 def test_vectors_are_of_unit_length_and_do_not_depend_on_the_batch(experts: Expert) -> None:
     texts = ["Dump credentials from memory", "", "\ud800", "漢字", "x" * 5000, "A shell runs what it is given"]
     together = experts.encode(texts)
@@ -42,7 +38,6 @@ def test_vectors_are_of_unit_length_and_do_not_depend_on_the_batch(experts: Expe
     assert experts.encode([]).shape == (0, DIMS)
 
 
-@shipped
 def test_a_question_lies_nearer_to_what_answers_it(experts: Expert) -> None:
     question, right, wrong = experts.encode(
         ["passwords read out of the memory of lsass", "OS Credential Dumping: LSASS Memory", "Scheduled Task"]
@@ -50,7 +45,6 @@ def test_a_question_lies_nearer_to_what_answers_it(experts: Expert) -> None:
     assert float((question * right).sum()) > float((question * wrong).sum()) + 0.1
 
 
-@shipped
 def test_it_names_techniques_and_weaknesses(experts: Expert) -> None:
     techniques, _ = experts.named("The malware dumps credentials from the memory of lsass")
     _, weaknesses = experts.named("SQL injection in the login form lets an attacker read the database")

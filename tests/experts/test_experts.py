@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -198,8 +199,13 @@ def test_neighbours_order_and_threads_change_nothing(experts: Experts) -> None:
 
 def test_answers_come_lazily(experts: Experts) -> None:
     taken: list[str] = []
-    answers = experts.weakness(taken.append(text) or text for text in TEXTS)  # type: ignore[func-returns-value]
-    next(answers)
+
+    def texts() -> Iterator[str]:
+        for text in TEXTS:
+            taken.append(text)
+            yield text
+
+    next(experts.weakness(texts()))
     assert taken == TEXTS[:1]
 
 

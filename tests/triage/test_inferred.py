@@ -12,7 +12,6 @@ import pytest
 from vedette.errors import ArtefactError
 from vedette.experts import Experts
 from vedette.experts.answers import Reason, Technique, Techniques
-from vedette.experts.experts import WEIGHTS
 from vedette.knowledge.store import Knowledge
 from vedette.skills.triage import inferred
 from vedette.skills.triage.background import Backgrounds
@@ -215,7 +214,6 @@ def test_a_damaged_file_of_weights(tmp_path: Path) -> None:
     assert reader.trouble
 
 
-@pytest.mark.skipif(not (WEIGHTS / "manifest.json").exists(), reason="the weights are not trained yet")
 def test_the_shipped_weights_read_names_of_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     queue = queue_of(tmp_path, intrusion(), RuleReader(Experts.load))
