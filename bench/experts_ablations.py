@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from vedette.bench import experts_tasks as tasks
+from vedette.bench.catalog import benchmark, items
 from vedette.bench.rows import row
+from vedette.bench.scoring import base_score
 from vedette.config import load_toml
 from vedette.experts.labels import CONVENTIONS, Convention
 from vedette.experts.severity import decide
@@ -102,17 +103,16 @@ def scores(network: Network, material: Material, places: Places, longest: int) -
     """Dev top-1 of three conventions, RCM, RCM-2021, and the deviation on VSP."""
     dev = dev_scores(network, material, places.base, longest)
     found = [f"{100 * dev[party]:.1f}" for party in (Convention.ANY, Convention.NVD, Convention.CNA)]
-    bench = places.data / "bench/cti-bench"
     for name in ("rcm", "rcm-2021"):
-        items = tasks.weaknesses(bench / f"cti-{name}.tsv")
-        logits = asked(network, [item.text for item in items], places.base, "weakness")
+        held = items(benchmark(f"cti-{name}"), places.data)
+        logits = asked(network, [item.text for item in held], places.base, "weakness")
         best = [material.labels.weaknesses[i] for i in logits[:, CONVENTIONS.index(Convention.ANY)].argmax(1)]
-        found.append(_cell([float(b in item.right) for b, item in zip(best, items, strict=True)], 100))
-    items = tasks.vectors(bench / "cti-vsp.tsv")
-    logits = asked(network, [item.text for item in items], places.base, "severity")
+        found.append(_cell([float(b in item.right) for b, item in zip(best, held, strict=True)], 100))
+    held = items(benchmark("cti-vsp"), places.data)
+    logits = asked(network, [item.text for item in held], places.base, "severity")
     nvd = logits[:, CONVENTIONS.index(Convention.NVD)]
     said = [decide([softmax(one[a:b]) for a, b in METRIC_PLACES]).score for one in nvd]
-    errors = [abs(s - tasks.base_score(item.vector)) for s, item in zip(said, items, strict=True)]
+    errors = [abs(s - (base_score(item.right[0]) or 0.0)) for s, item in zip(said, held, strict=True)]
     return [*found, _cell(errors, 1)]
 
 

@@ -25,7 +25,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 
 from vedette.bench import experts_tasks as tasks
+from vedette.bench.catalog import benchmark, items
 from vedette.bench.rows import Row, resampled, row
+from vedette.bench.scoring import base_score, micro
 from vedette.experts.domain import domains_of
 from vedette.experts.labels import METRICS, Convention, Domain
 from vedette.experts.severity import decide
@@ -58,10 +60,10 @@ def weakness(cves: Sequence[Cve], bench: Path, party: Convention) -> Rows:
     model = linear(1e-6).fit(shown, best)
     rows = []
     for name in ("rcm", "rcm-2021"):
-        items = tasks.weaknesses(bench / f"cti-{name}.tsv")
-        said = model.predict(words.transform([item.text for item in items]))
+        asked = items(benchmark(f"cti-{name}"), bench)
+        said = model.predict(words.transform([item.text for item in asked]))
         as_party = "" if party is Convention.NVD else f", as {party}"
-        rows.append(row(f"{name} strict{as_party}", [float(s in i.right) for s, i in zip(said, items, strict=True)]))
+        rows.append(row(f"{name} strict{as_party}", [float(s in i.right) for s, i in zip(said, asked, strict=True)]))
     return rows
 
 
@@ -70,17 +72,17 @@ def severity(cves: Sequence[Cve], bench: Path) -> Rows:
     known = [(cve, cve.vectors[p]) for cve in cves for p in nvd if p in cve.vectors and cve.year >= 2016]
     words = vectorizer()
     shown = words.fit_transform([cve.text for cve, _ in known])
-    items = tasks.vectors(bench / "cti-vsp.tsv")
-    asked = words.transform([item.text for item in items])
+    held = items(benchmark("cti-vsp"), bench)
+    asked = words.transform([item.text for item in held])
     parts = []
     for metric, order in enumerate(METRICS.values()):
         model = linear(5e-6).fit(shown, [vector[metric] for _, vector in known])
-        found = np.zeros((len(items), len(order)), dtype=np.float32)
+        found = np.zeros((len(held), len(order)), dtype=np.float32)
         found[:, model.classes_] = model.predict_proba(asked)
         parts.append(found)
     errors = []
-    for place, item in enumerate(items):
-        errors.append(abs(decide([part[place] for part in parts]).score - tasks.base_score(item.vector)))
+    for place, item in enumerate(held):
+        errors.append(abs(decide([part[place] for part in parts]).score - (base_score(item.right[0]) or 0.0)))
     return [row("vsp deviation", errors)]
 
 
@@ -113,9 +115,9 @@ def techniques(sentences: experts_sentences.Sentences, data: Path) -> Rows:
         truth = frozenset(t.partition(".")[0] for s in parts for t in s.techniques)
         reports.append((best(text, frozenset([domain] if domain else [])), truth))
     at = max((main_f1(reports, step), step) for step in STEPS)[1]
-    items = tasks.extraction(data / "bench/cti-bench/cti-ate.tsv")
-    said = [frozenset(n for n, p in best(i.text, domains_of(i.text)).items() if p >= at) for i in items]
-    pairs = list(zip(said, (item.right for item in items), strict=True))
+    asked = items(benchmark("cti-ate"), data)
+    said = [frozenset(n for n, p in best(i.text, domains_of(i.text)).items() if p >= at) for i in asked]
+    pairs = list(zip(said, (frozenset(item.right) for item in asked), strict=True))
     rows = []
     for name, place in (("ate micro-F1", 0), ("ate precision", 1), ("ate recall", 2)):
         rows.append(resampled(name, pairs, partial(_micro, place)))
@@ -127,7 +129,7 @@ def techniques(sentences: experts_sentences.Sentences, data: Path) -> Rows:
 
 
 def _micro(place: int, units: Sequence[Any]) -> float:
-    return tasks.micro(units)[place]
+    return micro(units)[place]
 
 
 def main() -> None:
@@ -139,8 +141,8 @@ def main() -> None:
     cves = experts_cves.collect(data / "cve/cve-records.parquet", Items.of(benchmarks), last=2024, dev=30)
     every = [*experts_cves.chosen(cves.train, Random(SEED), older=0.1, rated=0.1, common=1.0), *cves.later]
     recent = [cve for cve in every if cve.year >= experts_cves.RECENT]
-    rows = [r for party in (Convention.NVD, Convention.ANY) for r in weakness(recent, benchmarks / "cti-bench", party)]
-    rows += severity([*cves.train, *cves.later], benchmarks / "cti-bench")
+    rows = [r for party in (Convention.NVD, Convention.ANY) for r in weakness(recent, benchmarks, party)]
+    rows += severity([*cves.train, *cves.later], benchmarks)
     attack = {domain: data / f"attack/{domain}-attack.json.gz" for domain in Domain}
     reports = (data / "intel/tram2.tar.gz", data / "intel/annoctr.tar.gz")
     rows += techniques(experts_sentences.collect(attack, *reports, Guard(benchmarks)), data)

@@ -277,7 +277,7 @@ def test_no_folder_no_experts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "match"),
-    [("weaknesses", "weakness"), ("techniques", "techniques"), ("domains", "domains"), ("conventions", "weakness")],
+    [("weaknesses", "weakness"), ("techniques", "techniques"), ("domains", "domains"), ("conventions", "conventions")],
 )
 def test_labels_of_other_weights_are_not_loaded(folder: Path, key: str, match: str) -> None:
     labels = orjson.loads((folder / "labels.json").read_bytes())

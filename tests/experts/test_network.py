@@ -11,6 +11,7 @@ import pytest
 
 from vedette.errors import ArtefactError
 from vedette.experts import Experts
+from vedette.experts.heads import Reading
 from vedette.experts.network import AHEAD, OVERLAP, WINDOW, Network
 
 
@@ -23,8 +24,9 @@ def network(experts: Experts) -> Iterator[Network]:
 @pytest.mark.parametrize("words", [1, 253, 254, 255, 476, 477, 1000])
 def test_windows_hold_every_token_and_overlap(network: Network, words: int) -> None:
     text = " ".join("abcdefghij"[n % 10] for n in range(words))
-    inner = network.tokenizer.encode(text).ids[1:-1]
-    windows = network.windows(text)
+    ids = network.tokenizer.encode(text).ids
+    inner = ids[1:-1]
+    windows = network.windows(ids)
     assert all(len(window) <= WINDOW for window in windows)
     joined = list(windows[0][1:-1])
     for window in windows[1:]:
@@ -34,13 +36,19 @@ def test_windows_hold_every_token_and_overlap(network: Network, words: int) -> N
     assert (len(windows) == 1) is (len(inner) <= WINDOW - 2)
 
 
-def test_the_answer_is_the_mean_over_windows_by_their_tokens(network: Network) -> None:
+def test_the_answer_is_the_mean_over_windows_by_their_tokens(experts: Experts, network: Network) -> None:
     text = "A heap overflow in the parser lets remote attackers run code. " * 40
-    (row,), count = network.run(text, ["ssvc"])
-    windows = network.windows(text)
-    assert count == len(windows) > 1
-    rows = [network.read(window, ["ssvc"])[0] for window in windows]
-    assert row == pytest.approx(np.average(rows, axis=0, weights=[len(w) for w in windows]), abs=1e-5)
+    reading = network.read(text, experts.heads.rows)
+    windows = network.windows(network.tokenizer.encode(text).ids)
+    assert len(reading.pooled) == len(windows) > 1
+    assert reading.shares == pytest.approx(np.array([len(w) for w in windows]) / sum(map(len, windows)))
+    alone = [
+        experts.heads.logits("ssvc", Reading(network.pool(w)[None], np.ones(1, np.float32), reading.places))
+        for w in windows
+    ]
+    encoder, words = experts.heads.logits("ssvc", reading)
+    assert encoder == pytest.approx(np.average([e for e, _ in alone], axis=0, weights=reading.shares), abs=1e-5)
+    assert all((words == w).all() for _, w in alone)
 
 
 def test_marks_in_a_text_are_plain_characters(network: Network) -> None:

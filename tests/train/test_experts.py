@@ -19,13 +19,15 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from vedette.config import load_toml
 from vedette.errors import ArtefactError
 from vedette.experts.labels import CONVENTIONS, Convention, Domain
+from vedette.experts.ngrams import places
 from vedette.train import experts_loss
-from vedette.train.experts import Material, Pair, Recipe, Run, schedule
+from vedette.train.experts import Material, Pair, Recipe, Run, schedule, tokenizer_of
 from vedette.train.experts_batches import Set, Tokens, cve_targets, mixed, sentence_targets
 from vedette.train.experts_cves import Cve, Cves
-from vedette.train.experts_export import export
+from vedette.train.experts_export import export, write_heads
 from vedette.train.experts_measure import Reader
-from vedette.train.experts_model import Labels
+from vedette.train.experts_model import Labels, Network
+from vedette.train.experts_ngrams import Ngrams, Shown, fit
 from vedette.train.experts_sentences import Sentence, Sentences
 
 pytestmark = pytest.mark.train
@@ -154,19 +156,79 @@ def test_another_recipe_does_not_go_on(run: Run, recipe: Recipe, material: Mater
         other.learn()
 
 
-def test_the_file_answers_like_the_network(run: Run, base: Path, material: Material, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ngrams(recipe: Recipe, material: Material, base: Path) -> Ngrams:
+    choice = recipe.ngrams.model_copy(update={"rows": 512, "dims": 8, "batch": 8, "epochs": 4})
+    shown = Shown.of(material.shown.things, material.told.things, material.annotated, tokenizer_of(base), choice.rows)
+    return fit(choice, shown, LABELS, 1)
+
+
+def _served(network: Network, ngrams: Ngrams, base: Path, folder: Path) -> Reader:
+    (folder / "tokenizer.json").write_bytes((base / "tokenizer.json").read_bytes())
+    export(network, folder / "experts.onnx")
+    write_heads(network, ngrams, folder / "heads.npz")
+    return Reader(folder)
+
+
+def test_the_files_answer_like_the_networks(
+    run: Run, ngrams: Ngrams, base: Path, material: Material, tmp_path: Path
+) -> None:
     network = run.averaged()
-    (tmp_path / "tokenizer.json").write_bytes((base / "tokenizer.json").read_bytes())
-    export(network, tmp_path / "experts.onnx")
-    reader = Reader(tmp_path)
-    for place, text in enumerate(TEXTS.values()):
-        weakness, severity, ssvc, techniques, embedding = reader.run(
-            text, ["weakness", "severity", "ssvc", "techniques", "embedding"]
-        )
-        assert weakness.shape == (len(CONVENTIONS), 3)
-        assert int(weakness[0].argmax()) == place
-        assert (severity.shape, ssvc.shape, techniques.shape) == ((len(CONVENTIONS), 22), (7,), (3,))
-        assert float(np.linalg.norm(embedding)) == pytest.approx(1, abs=1e-3)
+    reader = _served(network, ngrams, base, tmp_path)
+    texts = list(TEXTS.values())
+    found = reader.all(texts, ("weakness", "severity", "ssvc", "techniques"))
+    with torch.no_grad():
+        pooled = network.pool(*material.shown.tokens.padded([0, 1, 2]))
+        summed = ngrams.pool([places(tokenizer_of(base).encode(text).ids[1:-1], ngrams.rows) for text in texts])
+        for name in ("weakness", "severity", "ssvc"):
+            encoder, words = found[name]
+            assert encoder == pytest.approx(getattr(network, name)(pooled).numpy(), abs=0.3)
+            assert words == pytest.approx(getattr(ngrams, name)(summed).numpy(), abs=0.1)
+        assert found["techniques"][1][:, 0] == pytest.approx(ngrams.techniques(summed).numpy(), abs=0.1)
+    assert found["weakness"][0][:, 0].argmax(1).tolist() == [0, 1, 2]
+    assert float(np.linalg.norm(reader.heads.embed(reader.read(texts[0])))) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_words_learn_too_and_are_the_same_again(
+    ngrams: Ngrams, recipe: Recipe, material: Material, base: Path
+) -> None:
+    known = [places(tokenizer_of(base).encode(text).ids[1:-1], ngrams.rows) for text in TEXTS.values()]
+    with torch.no_grad():
+        summed = ngrams.pool(known)
+        column = CONVENTIONS.index(Convention.NVD)
+        assert ngrams.weakness(summed)[:, column].argmax(-1).tolist() == [0, 1, 2]
+        assert ngrams.severity(summed)[0, column, :4].argmax() == 0
+        told = ngrams.techniques(ngrams.pool([places(tokenizer_of(base).encode("lsass memory").ids[1:-1], 512)]))
+        assert int(told.argmax()) in (0, 1)
+    choice = recipe.ngrams.model_copy(update={"rows": 512, "dims": 8, "batch": 8, "epochs": 1})
+    shown = Shown.of(material.shown.things, material.told.things, material.annotated, tokenizer_of(base), 512)
+    first, second = (fit(choice, shown, LABELS, 3).arrays() for _ in range(2))
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_another_family_of_encoders_trains_and_serves(
+    recipe: Recipe, material: Material, base: Path, ngrams: Ngrams, tmp_path: Path
+) -> None:
+    config = transformers.ModernBertConfig(
+        vocab_size=5 + len(WORDS), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=64, pad_token_id=0, bos_token_id=2, cls_token_id=2, eos_token_id=3, sep_token_id=3,
+        reference_compile=False,
+    )  # fmt: skip
+    other = tmp_path / "other"
+    torch.manual_seed(0)
+    transformers.ModernBertModel(config).save_pretrained(other)
+    (other / "tokenizer.json").write_bytes((base / "tokenizer.json").read_bytes())
+    run = Run(recipe, material, other, tmp_path / "work")
+    run.steps = run.steps[:30]
+    run.learn()
+    network = run.averaged()
+    (tmp_path / "out").mkdir()
+    reader = _served(network, ngrams, other, tmp_path / "out")
+    with torch.no_grad():
+        pooled = network.pool(*material.shown.tokens.padded([0, 1, 2]))
+        answers = network.weakness(pooled).numpy()
+    encoder, _ = reader.all(list(TEXTS.values()), ("weakness",))["weakness"]
+    assert encoder == pytest.approx(answers, abs=0.3)
 
 
 def test_targets_count_only_what_somebody_said() -> None:

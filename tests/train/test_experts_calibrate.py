@@ -28,22 +28,36 @@ def drawn(count: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return logits * SURE, np.eye(classes, dtype=np.float32)[truth]
 
 
-def test_a_temperature_undoes_what_a_model_is_too_sure() -> None:
+def test_a_mix_undoes_what_a_model_is_too_sure() -> None:
     logits, shares = drawn(4_000, 5, 1)
-    found = calibrate.temperature(logits, shares)
-    assert found == pytest.approx(SURE, rel=0.06)
+    noise = np.random.default_rng(9).normal(0, 1, logits.shape).astype(np.float32)
+    found = calibrate.mix((logits, noise), shares)
+    assert found[0] == pytest.approx(1 / SURE, rel=0.06)
+    assert found[1] < 0.05, "noise is no opinion"
     best = logits.argmax(1)
     right = shares[np.arange(len(best)), best] > 0
     before = calibrate.error(softmax(logits, axis=1).max(1), right)
-    after = calibrate.error(softmax(logits / found, axis=1).max(1), right)
+    after = calibrate.error(softmax(calibrate.mixed((logits, noise), found), axis=1).max(1), right)
     assert after < 0.03 < before
 
 
-def test_the_temperature_of_a_yes_or_no() -> None:
+def test_two_opinions_are_weighed_as_each_deserves() -> None:
+    rng = np.random.default_rng(5)
+    true = rng.normal(0, 2, (6_000, 4)).astype(np.float32)
+    shares = np.eye(4, dtype=np.float32)[[rng.choice(4, p=row) for row in softmax(true.astype(np.float64), axis=1)]]
+    better = true + rng.normal(0, 0.7, true.shape).astype(np.float32)
+    worse = true + rng.normal(0, 2.0, true.shape).astype(np.float32)
+    first, second = calibrate.mix((better, worse), shares)
+    assert first > 2 * second > 0.02
+
+
+def test_the_mix_of_a_yes_or_no() -> None:
     rng = np.random.default_rng(2)
     logits = rng.normal(-1, 2, 8_000).astype(np.float32)
     truth = (rng.random(8_000) < expit(logits)).astype(np.float32)
-    assert calibrate.binary_temperature(logits * SURE, truth) == pytest.approx(SURE, rel=0.06)
+    found = calibrate.binary_mix((logits * SURE, rng.normal(0, 1, 8_000).astype(np.float32)), truth)
+    assert found[0] == pytest.approx(1 / SURE, rel=0.06)
+    assert found[1] < 0.1
 
 
 def test_conformal_sets_hold_nine_in_ten_of_others_like_them() -> None:
@@ -88,8 +102,8 @@ def test_the_full_network_is_measured_on_the_same_cves() -> None:
     measuring = [cve for cve, chosen in zip(cves, check, strict=True) if chosen]
     logits = np.zeros((len(measuring), len(CONVENTIONS), len(KNOWN)), dtype=np.float32)
     logits[:, :, 0] = 1
-    numbers = calibrate.Numbers(measured={"weakness any top-1": 0.0})
-    calibrate.full_precision(numbers, logits, cves, KNOWN)
+    numbers = calibrate.Numbers(measured={"weakness any top-1": 0.0}, mixes={"weakness": {"any": (1.0, 0.5)}})
+    calibrate.full_precision(numbers, (logits, logits), cves, KNOWN)
     share = sum(KNOWN[0] in cve.weaknesses[Convention.ANY] for cve in measuring) / len(measuring)
     assert numbers.measured["weakness any top-1, fp32"] == pytest.approx(share, abs=1e-4)
     assert not [name for name in numbers.measured if "nvd" in name]

@@ -1,4 +1,4 @@
-"""Temperatures, conformal limits and thresholds that belong to the weights."""
+"""How two opinions are mixed, conformal limits and thresholds that belong to the weights."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from vedette.errors import ArtefactError
 from vedette.experts.labels import METRICS, SSVC
 
 Floats = NDArray[np.float32]
-Temperature = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Mix = tuple[Weight, Weight]  # what the encoder's logits and those of the words are multiplied by
 Probability = Annotated[float, Field(ge=0, le=1)]
 Points = Annotated[float, Field(ge=0, le=10)]
-OfMetrics = Annotated[list[Temperature], Field(min_length=len(METRICS), max_length=len(METRICS))]
+OfMetrics = Annotated[list[Mix], Field(min_length=len(METRICS), max_length=len(METRICS))]
 
 
-class Temperatures(Settings):
-    weakness: dict[str, Temperature] = Field(description="by convention")
+class Mixes(Settings):
+    weakness: dict[str, Mix] = Field(description="by convention")
     severity: dict[str, OfMetrics] = Field(description="by convention, one a metric")
-    ssvc: list[Temperature] = Field(min_length=len(SSVC), max_length=len(SSVC))
-    techniques: Temperature
+    ssvc: list[Mix] = Field(min_length=len(SSVC), max_length=len(SSVC))
+    techniques: Mix
 
 
 class WeaknessLimits(Settings):
@@ -42,8 +43,8 @@ class TechniqueLimits(Settings):
 
 
 class Calibration(Settings):
-    format: Literal[1]
-    temperatures: Temperatures
+    format: Literal[2]
+    mixes: Mixes
     weakness: WeaknessLimits
     severity: SeverityLimits
     techniques: TechniqueLimits
@@ -51,7 +52,7 @@ class Calibration(Settings):
 
     def conventions(self) -> set[str]:
         """Those that every head has numbers for."""
-        at = self.temperatures
+        at = self.mixes
         return at.weakness.keys() & at.severity.keys() & self.weakness.conformal.keys() & self.severity.conformal.keys()
 
 
@@ -63,16 +64,20 @@ def load(path: Path) -> Calibration:
         raise ArtefactError(f"calibration cannot be read: {exc}", where=str(path), remedy="train it again") from exc
 
 
-def softmax(logits: Floats, temperature: float) -> Floats:
-    """Over the last axis. What is no finite number counts as very unlikely."""
-    scaled = np.nan_to_num(logits.astype(np.float64) / temperature, nan=-1e4, posinf=1e4, neginf=-1e4)
-    raised = np.exp(scaled - scaled.max(-1, keepdims=True))
+def mixed(logits: tuple[Floats, Floats], weights: tuple[float, float]) -> NDArray[np.float64]:
+    """What is no finite number counts as very unlikely."""
+    parts = [weight * each.astype(np.float64) for weight, each in zip(weights, logits, strict=True) if weight]
+    return np.nan_to_num(sum(parts, np.zeros(logits[0].shape)), nan=-1e4, posinf=1e4, neginf=-1e4)
+
+
+def softmax(logits: NDArray[np.float64]) -> Floats:
+    """Over the last axis."""
+    raised = np.exp(logits - logits.max(-1, keepdims=True))
     return np.asarray(raised / raised.sum(-1, keepdims=True), dtype=np.float32)
 
 
-def sigmoid(logits: Floats, temperature: float) -> Floats:
-    scaled = np.nan_to_num(logits.astype(np.float64) / temperature, nan=-1e4, posinf=1e4, neginf=-1e4)
-    return np.asarray(1 / (1 + np.exp(-np.clip(scaled, -60, 60))), dtype=np.float32)
+def sigmoid(logits: NDArray[np.float64]) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -60, 60))), dtype=np.float32)
 
 
 def order(probabilities: Floats) -> Sequence[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 
@@ -24,20 +25,22 @@ from vedette.experts.answers import (
     Techniques,
     Weakness,
 )
-from vedette.experts.calibration import Floats, order
+from vedette.experts.calibration import Floats, Mix, mixed, order, sigmoid, softmax
 from vedette.experts.domain import AUTO, domains_of
-from vedette.experts.labels import METRICS, SSVC, Convention, Domain
+from vedette.experts.heads import FILE as HEADS
+from vedette.experts.heads import Heads, Reading
+from vedette.experts.labels import CONVENTIONS, METRICS, SSVC, Convention, Domain
+from vedette.experts.network import FILE as ENCODER
 from vedette.experts.network import Network
 from vedette.experts.occlusion import Word, carried
 from vedette.experts.screen import clean, screen
 from vedette.experts.text import read_alone
 
 WEIGHTS = Path(__file__).parent / "weights"
-FILES = ("experts.onnx", "tokenizer.json", "labels.json", "calibration.json")
+FILES = (ENCODER, HEADS, "tokenizer.json", "labels.json", "calibration.json")
 TOP = 5
 CONSIDERED = 5  # techniques under the threshold that are shown
 LEAST = 0.05  # probability of those
-EMBEDDED = "embedding"
 
 
 class Labels(msgspec.Struct, frozen=True):
@@ -54,30 +57,27 @@ class Experts:
         outputs = manifest.verify(folder).outputs
         if missing := set(FILES) - outputs.keys():
             raise ArtefactError(f"the manifest has no '{min(missing)}'", where=str(folder), remedy="train it again")
-        self.sha256 = outputs["experts.onnx"]
+        self.sha256 = sha256(f"{outputs[ENCODER]} {outputs[HEADS]}".encode()).hexdigest()
         self.calibration = calibration.load(folder / "calibration.json")
         try:
             self.labels = msgspec.json.decode((folder / "labels.json").read_bytes(), type=Labels)
         except (msgspec.DecodeError, OSError) as exc:
             raise ArtefactError(f"not labels: {exc}", where=str(folder), remedy="train it again") from exc
         self.network = Network(folder, threads)
+        self.heads = Heads.load(folder / HEADS)
         self._agree(folder)
 
     def _agree(self, folder: Path) -> None:
         """Each file may be as it was made, and still belong to other weights."""
-        parties = len(self.labels.conventions)
-        shapes = {
-            "weakness": (parties, len(self.labels.weaknesses)),
-            "severity": (parties, sum(map(len, METRICS.values()))),
-            "ssvc": (sum(map(len, SSVC.values())),),
-            "techniques": (len(self.labels.techniques),),
-        }
-        wrong = [name for name, shape in shapes.items() if self.network.shapes.get(name) != shape]
-        wrong += sorted(set(self.labels.conventions) - self.calibration.conventions())
+        sizes = {"weakness": len(self.labels.weaknesses), "techniques": len(self.labels.techniques)}
+        wrong = [name for name, size in sizes.items() if self.heads.outputs(name) != size]
+        if self.network.dims != self.heads.dims:
+            wrong.append("encoder")
+        if self.labels.conventions != CONVENTIONS:
+            wrong.append("conventions")
+        wrong += sorted(set(CONVENTIONS) - self.calibration.conventions())
         if len(self.labels.domains) != len(self.labels.techniques):
             wrong.append("domains")
-        if EMBEDDED not in self.network.shapes:
-            wrong.append(EMBEDDED)
         if wrong:
             what = f"weights, labels and calibration do not belong together: '{wrong[0]}' differs"
             raise ArtefactError(what, where=str(folder), remedy="take all files from one training")
@@ -100,20 +100,28 @@ class Experts:
         threshold: float | None = None,
     ) -> Iterator[Weakness]:
         """In order and lazily. `threshold`: least probability of a decision, else the one that ships."""
-        column = self._column(convention)
+        self._column(convention)
         least = _share(self.calibration.weakness.threshold if threshold is None else threshold)
 
         def answer(text: str) -> Weakness:
             reason = screen(text)
             if reason:
                 return Weakness("", reason, (), (), convention, 0)
-            (logits,), windows = self.network.run(clean(text), ["weakness"])
-            return self._weakness(logits[column], convention, top, least, windows)
+            reading = self._read(clean(text))
+            values = self._weaknesses(reading, convention)
+            return self._weakness(values, convention, top, least, len(reading.pooled))
 
         return self.network.each(answer, texts)
 
-    def _weakness(self, logits: Floats, convention: str, top: int, least: float, windows: int) -> Weakness:
-        values = calibration.softmax(logits, self.calibration.temperatures.weakness[convention])
+    def _read(self, text: str) -> Reading:
+        return self.network.read(text, self.heads.rows)
+
+    def _weaknesses(self, reading: Reading, convention: str) -> Floats:
+        """The probability of each."""
+        logits = self.heads.logits("weakness", reading, self._column(convention))
+        return softmax(mixed(logits, self.calibration.mixes.weakness[convention]))
+
+    def _weakness(self, values: Floats, convention: str, top: int, least: float, windows: int) -> Weakness:
         places = order(values)
         limit = self.calibration.weakness.conformal[convention]
         names = self.labels.weaknesses
@@ -131,9 +139,7 @@ class Experts:
         """Of every weakness that the head knows; nothing for a text that is not read."""
         if screen(text):
             return {}
-        (logits,), _ = self.network.run(clean(text), ["weakness"])
-        at = self.calibration.temperatures.weakness[convention]
-        values = calibration.softmax(logits[self._column(convention)], at)
+        values = self._weaknesses(self._read(clean(text)), convention)
         return dict(zip(self.labels.weaknesses, map(float, values), strict=True))
 
     def severity(self, texts: Iterable[str], *, convention: str = Convention.NVD) -> Iterator[Severity]:
@@ -144,16 +150,13 @@ class Experts:
             reason = screen(text)
             if reason:
                 return Severity("", 0.0, "", 0.0, 0.0, 10.0, {}, reason, convention, 0)
-            (logits,), windows = self.network.run(clean(text), ["severity"])
-            return self._severity(logits[column], convention, windows)
+            reading = self._read(clean(text))
+            return self._severity(self.heads.logits("severity", reading, column), convention, len(reading.pooled))
 
         return self.network.each(answer, texts)
 
-    def _severity(self, logits: Floats, convention: str, windows: int) -> Severity:
-        at = self.calibration.temperatures.severity[convention]
-        parts = [
-            calibration.softmax(part, t) for part, t in zip(_parts(logits, list(METRICS.values())), at, strict=True)
-        ]
+    def _severity(self, logits: tuple[Floats, Floats], convention: str, windows: int) -> Severity:
+        parts = _answers(logits, list(METRICS.values()), self.calibration.mixes.severity[convention])
         found = severity.decide(parts)
         half = self.calibration.severity.conformal[convention]
         metrics = {name: _ranked(part, values) for (name, values), part in zip(METRICS.items(), parts, strict=True)}
@@ -170,12 +173,11 @@ class Experts:
             reason = screen(text)
             if reason:
                 return Ssvc({}, reason, 0)
-            (logits,), windows = self.network.run(clean(text), ["ssvc"])
-            parts = zip(
-                SSVC.items(), _parts(logits, list(SSVC.values())), self.calibration.temperatures.ssvc, strict=True
-            )
-            points = {name: _ranked(calibration.softmax(part, at), values) for (name, values), part, at in parts}
-            return Ssvc(points, Reason.DECIDED, windows)
+            reading = self._read(clean(text))
+            logits = self.heads.logits("ssvc", reading)
+            parts = _answers(logits, list(SSVC.values()), self.calibration.mixes.ssvc)
+            points = {name: _ranked(part, values) for (name, values), part in zip(SSVC.items(), parts, strict=True)}
+            return Ssvc(points, Reason.DECIDED, len(reading.pooled))
 
         return self.network.each(answer, texts)
 
@@ -222,38 +224,36 @@ class Experts:
 
     def _told(self, part: str, least: float, others: Sequence[int]) -> list[tuple[int, float]]:
         """(place, probability) of those that are as likely as `least`, but for `others`."""
-        (logits,), _ = self.network.run(part, ["techniques"])
-        values = calibration.sigmoid(logits, self.calibration.temperatures.techniques)
+        logits = self.heads.logits("techniques", self._read(part))
+        values = sigmoid(mixed(logits, self.calibration.mixes.techniques))
         values[others] = -1.0
         return [(int(i), round(float(values[i]), 4)) for i in np.flatnonzero(values >= least)]
+
+    def technique_probabilities(self, sentence: str) -> dict[str, float]:
+        """Of every technique that the head knows, whatever its domain."""
+        logits = self.heads.logits("techniques", self._read(clean(sentence)))
+        values = sigmoid(mixed(logits, self.calibration.mixes.techniques))
+        return dict(zip(self.labels.techniques, map(float, values), strict=True))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """(texts, 384); rows of length 1, or zero where a text has no words."""
         rows = list(self.network.each(self._embed, texts))
-        return np.stack(rows) if rows else np.zeros((0, self._dims()), dtype=np.float32)
+        return np.stack(rows) if rows else np.zeros((0, self.heads.dims), dtype=np.float32)
 
     def _embed(self, text: str) -> Floats:
         text = clean(text)
         if not any(map(str.isalnum, text)):
-            return np.zeros(self._dims(), dtype=np.float32)
-        (row,), windows = self.network.run(text, [EMBEDDED])
-        row = np.nan_to_num(row)
-        length = float(np.sqrt((row * row).sum()))
-        return row if windows == 1 or length == 0 else np.asarray(row / length, dtype=np.float32)
-
-    def _dims(self) -> int:
-        return int(self.network.shapes[EMBEDDED][0])
+            return np.zeros(self.heads.dims, dtype=np.float32)
+        return self.heads.embed(self._read(text))
 
     def words(self, text: str, weakness: str, *, convention: str = Convention.ANY) -> tuple[Word, ...]:
         """The words without which this weakness would be less likely, the weightiest first."""
         if screen(text) or weakness not in self.labels.weaknesses:
             return ()
-        column, place = self._column(convention), self.labels.weaknesses.index(weakness)
-        at = self.calibration.temperatures.weakness[convention]
+        place = self.labels.weaknesses.index(weakness)
 
         def likely(changed: str) -> float:
-            (logits,), _ = self.network.run(changed, ["weakness"])
-            return float(calibration.softmax(logits[column], at)[place])
+            return float(self._weaknesses(self._read(changed), convention)[place])
 
         return carried(clean(text), likely)
 
@@ -279,9 +279,11 @@ def _share(threshold: float) -> float:
     return threshold
 
 
-def _parts(logits: Floats, answers: Sequence[Sequence[str]]) -> list[Floats]:
-    ends = np.cumsum([len(values) for values in answers])
-    return [np.asarray(part) for part in np.split(logits, ends[:-1])]
+def _answers(logits: tuple[Floats, Floats], answers: Sequence[Sequence[str]], mixes: Sequence[Mix]) -> list[Floats]:
+    """Of a head that answers several questions, the probabilities of each one's answers."""
+    ends = np.cumsum([len(values) for values in answers])[:-1]
+    parts = zip(*(np.split(each, ends) for each in logits), mixes, strict=True)
+    return [softmax(mixed((encoder, words), mix)) for encoder, words, mix in parts]
 
 
 def _ranked(values: Floats, names: Sequence[str]) -> tuple[Candidate, ...]:

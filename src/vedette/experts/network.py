@@ -1,4 +1,4 @@
-"""The ONNX file and its tokenizer. Every text is run alone.
+"""The encoder as an ONNX file, and its tokenizer. Every text is run alone.
 
 int8 weights come with activations whose scale is taken over the whole batch: in a batch, an answer would depend on the
 other texts. One at a time costs nothing on one core, and the same text always gives the same answer.
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from vedette.errors import ArtefactError
+from vedette.experts.heads import Reading
+from vedette.experts.ngrams import places
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,6 +27,8 @@ Floats = NDArray[np.float32]
 WINDOW = 256  # tokens that are read at once
 OVERLAP = 32  # tokens that neighbouring windows share
 AHEAD = 8  # texts per thread that wait for their turn
+FILE = "experts.onnx"
+SLOW = ["SkipLayerNormFusion"]  # its kernel takes seven times as long as an addition and a normalisation
 
 
 class Network:
@@ -38,7 +42,7 @@ class Network:
         try:
             onnxruntime.disable_telemetry_events()
             self._session = onnxruntime.InferenceSession(
-                str(folder / "experts.onnx"), options, providers=["CPUExecutionProvider"]
+                str(folder / FILE), options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOW
             )
             self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             self.tokenizer.no_truncation()  # whatever its file says
@@ -49,11 +53,10 @@ class Network:
                 f"the weights cannot be read: {exc}", where=str(folder), remedy="reinstall them"
             ) from exc
         self.threads = max(1, threads)
-        self.shapes = {output.name: tuple(output.shape[1:]) for output in self._session.get_outputs()}
+        self.dims = int(self._session.get_outputs()[0].shape[-1])
 
-    def windows(self, text: str) -> list[list[int]]:
-        """Tokens of each part; the first and last of each are the marks that a text begins and ends with."""
-        ids = self.tokenizer.encode(text).ids
+    def windows(self, ids: Sequence[int]) -> list[Sequence[int]]:
+        """The parts of a text; the first and last token of each are the marks that the text begins and ends with."""
         if len(ids) <= WINDOW:
             return [ids]
         first, last, inner = ids[0], ids[-1], ids[1:-1]
@@ -61,24 +64,18 @@ class Network:
         starts = range(0, max(1, len(inner) - OVERLAP), size - OVERLAP)
         return [[first, *inner[start : start + size], last] for start in starts]
 
-    def read(self, ids: Sequence[int], outputs: Sequence[str]) -> list[Floats]:
-        """One row for each output."""
-        row = np.array([ids], dtype=np.int64)
-        return [found[0] for found in self._session.run(list(outputs), {"ids": row, "mask": np.ones_like(row)})]
+    def pool(self, ids: Sequence[int]) -> Floats:
+        """(dims,): the mean over the tokens of one window."""
+        (found,) = self._session.run(None, {"ids": np.array(ids, dtype=np.int64)})
+        return np.asarray(found, dtype=np.float32)
 
-    def run(self, text: str, outputs: Sequence[str]) -> tuple[list[Floats], int]:
-        """One row for each output, the mean over the windows by their tokens; and how many windows there were."""
-        windows = self.windows(text)
-        rows = [self.read(window, outputs) for window in windows]
-        if len(windows) == 1:
-            return rows[0], 1
+    def read(self, text: str, rows: int) -> Reading:
+        """`rows`: of the table of n-grams."""
+        ids = self.tokenizer.encode(text).ids
+        windows = self.windows(ids)
         sizes = np.array([len(window) for window in windows], dtype=np.float32)
-        shares = sizes / sizes.sum()
-        merged = []
-        for place in range(len(outputs)):
-            stacked = np.stack([row[place] for row in rows])
-            merged.append((stacked * shares.reshape(-1, *[1] * (stacked.ndim - 1))).sum(0))
-        return merged, len(windows)
+        pooled = np.stack([self.pool(window) for window in windows])
+        return Reading(pooled, sizes / sizes.sum(), places(ids[1:-1], rows))
 
     def each(self, work: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
         """In order and lazily, on as many threads as were asked for."""

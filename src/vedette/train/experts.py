@@ -28,7 +28,7 @@ from vedette.errors import ArtefactError
 from vedette.experts.labels import Domain
 from vedette.knowledge.inputs import Input
 from vedette.knowledge.readers import READERS, Tally
-from vedette.train import experts_cves, experts_loss, experts_sentences
+from vedette.train import experts_cves, experts_loss, experts_ngrams, experts_sentences
 from vedette.train.encoder_texts import Builder, Guard
 from vedette.train.experts_batches import Set, Tokens, cve_targets, mixed, sentence_targets
 from vedette.train.experts_cves import Cve, Cves
@@ -102,6 +102,7 @@ class Recipe(Settings):
     sentences: SentenceChoice
     pairs: Pairs
     weights: Weights
+    ngrams: experts_ngrams.Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +309,8 @@ class Run:
     def _mark(self) -> str:
         """Of everything that decides what step follows step."""
         labels = (*self.material.labels.weaknesses, *self.material.labels.techniques)
-        return sha256(f"{self.recipe.model_dump_json()} {len(self.steps)} {labels}".encode()).hexdigest()
+        recipe = self.recipe.model_dump_json(exclude={experts_ngrams.LEFT_OUT})
+        return sha256(f"{recipe} {len(self.steps)} {labels}".encode()).hexdigest()
 
     def _step(self, at: int, step: Step) -> None:
         torch.manual_seed(self.recipe.seed * 1_000_003 + at)

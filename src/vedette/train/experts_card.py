@@ -71,8 +71,10 @@ def card(measured: Mapping[str, float], counts: Mapping[str, int], facts: Mappin
     about = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     return f"""# Model card: Vedette's experts
 
-One encoder with five heads: weakness (CWE), severity (CVSS v3.1 base metrics), SSVC decision points, ATT&CK techniques,
-and an embedding. int8 weights, fp32 heads. Made by `vedette train experts`; the inputs' sha256 are in `manifest.json`.
+One encoder with five heads: weakness (CWE), severity (CVSS v3.1 base metrics), SSVC decision points, ATT&CK
+techniques (Enterprise, Mobile, ICS), and an embedding; beside it, hashed words and pairs of words with heads of their
+own, for all but the embedding. Each answer mixes both opinions, with weights set on held-out data. The encoder is int8,
+the heads are half precision. Made by `vedette train experts`; the inputs' sha256 are in `manifest.json`.
 
 {about}
 
@@ -84,13 +86,16 @@ carries a calibrated probability; under the owner's threshold it says that it is
 - Weaknesses with few CVEs, and any outside the {facts["weaknesses"]} that it knows: it can only be undecided.
 - Vectors: the probability of the whole vector is low by nature; scores come with the interval that holds nine in ten.
 - Who labels matters: the same flaw has another CWE or vector by NVD than by its CNA. Ask for the convention you need.
-- Techniques that reports seldom describe, and long sentences that tell of several; prose that denies what it describes.
+- Techniques that reports seldom describe, those of plants (ICS) above all; long sentences that tell of several; prose
+  that denies what it describes.
+- A text's words tell ATT&CK's domain; where they mislead, the techniques are of the wrong one.
+- Phrases: a text that copies another's wording is read like that one, as the words know many by heart.
 - Texts that are not English; code, logs and tables without a sentence.
 - Exploitation is a matter of the world, not of the text: take KEV and EPSS before the SSVC head.
 
 ## Measured on what was held out
-One half of the held-out CVEs set the temperatures and thresholds, these figures are of the other half, without near
-duplicates of training texts. Benchmarks are in the README and made by `make bench-experts`.
+One half of the held-out CVEs set the weights of both opinions and the thresholds, these figures are of the other
+half, without near duplicates of training texts. Benchmarks are in the README and made by `make bench-experts`.
 
 {figures}
 

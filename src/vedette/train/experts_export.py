@@ -1,13 +1,12 @@
-"""The trained network as one ONNX file with int8 weights, the heads in fp32."""
+"""The trained encoder as one ONNX file with int8 weights; the heads as arrays of half precision."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import onnx
+import numpy as np
 import orjson
 import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -16,23 +15,21 @@ from torch import Tensor, nn
 from vedette.experts.labels import CONVENTIONS
 from vedette.manifest import atomic_write
 from vedette.train.experts_model import Labels, Network
+from vedette.train.experts_ngrams import Ngrams
 
-OUTPUTS = ("weakness", "severity", "ssvc", "techniques", "embedding")
+HEADS = ("weakness", "severity", "ssvc", "techniques", "embedding")
 OPSET = 17
 
 
 class Served(nn.Module):
-    """What the file computes: logits of every head, for every convention."""
+    """What the file computes: one text's tokens → the mean of their states. A text is read alone, so none is masked."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        network = self.network
-        pooled = network.pool(ids, mask)
-        heads = (network.weakness, network.severity, network.ssvc, network.techniques, network.embed)
-        return tuple(head(pooled) for head in heads)
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.network.states(ids[None]).mean(1)[0]
 
 
 def export(network: Network, path: Path, *, quantise: bool = True) -> None:
@@ -46,26 +43,33 @@ def export(network: Network, path: Path, *, quantise: bool = True) -> None:
 
 
 def _trace(network: Network, path: Path) -> None:
-    network.trunk.set_attn_implementation("eager")
-    ids = torch.randint(1, network.trunk.config.vocab_size, (2, 16))
-    axes = {name: {0: "texts", 1: "tokens"} for name in ("ids", "mask")} | {name: {0: "texts"} for name in OUTPUTS}
+    ids = torch.randint(1, network.trunk.config.vocab_size, (16,))
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Served(network.eval()), (ids, torch.ones_like(ids)), str(path), dynamo=False, opset_version=OPSET,
-            input_names=["ids", "mask"], output_names=list(OUTPUTS), dynamic_axes=axes,
+            Served(network.eval()), (ids,), str(path), dynamo=False, opset_version=OPSET,
+            input_names=["ids"], output_names=["pooled"], dynamic_axes={"ids": {0: "tokens"}},
         )  # fmt: skip
 
 
 def _quantise(full: Path, path: Path) -> None:
-    """Each column of a matrix has its own scale. Heads stay fp32: they are small, and calibration rests on them."""
-    graph = onnx.load(str(full)).graph
-    names = [node.name for node in graph.node if node.op_type in ("MatMul", "Gemm") and "/trunk/" not in node.name]
-    heads = [*names, *(f"{name}_MatMul" for name in names)]  # the library makes a MatMul of each Gemm first
+    """Each column of a matrix has its own scale. Signed weights, as their products run on AMX where there is one."""
     quantize_dynamic(
-        str(full), str(path), weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=heads,
-        op_types_to_quantize=["MatMul", "Gather", "Gemm"],
-    )  # fmt: skip
+        str(full), str(path), weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gather"]
+    )
+
+
+def write_heads(network: Network, ngrams: Ngrams, path: Path) -> None:
+    """Half precision is exact to three digits, which calibration does not see."""
+    arrays = {
+        f"{name}.{key}": tensor.numpy().astype(np.float16)
+        for name in HEADS
+        for key, tensor in getattr(network, name).state_dict().items()
+    }
+    with TemporaryDirectory() as folder:
+        part = Path(folder) / path.name
+        np.savez(part, allow_pickle=False, **arrays, **ngrams.arrays())
+        atomic_write(path, part.read_bytes())
 
 
 def write_labels(labels: Labels, folder: Path) -> None:
@@ -74,7 +78,3 @@ def write_labels(labels: Labels, folder: Path) -> None:
         "conventions": CONVENTIONS,
     }  # fmt: skip
     atomic_write(folder / "labels.json", orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-
-
-def parameters(networks: Iterable[nn.Module]) -> int:
-    return sum(p.numel() for network in networks for p in network.parameters())

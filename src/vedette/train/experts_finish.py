@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,17 +22,20 @@ from safetensors.torch import load_file
 from vedette import manifest
 from vedette.config import load_toml
 from vedette.errors import ArtefactError
-from vedette.train import experts_calibrate, experts_card
+from vedette.experts.heads import FILE as HEADS
+from vedette.experts.network import FILE as ENCODER
+from vedette.train import experts_calibrate, experts_card, experts_ngrams
 from vedette.train.decontaminate import Index, check
 from vedette.train.experts import CURVES, STAGE, Material, Places, Recipe, Run, prepare, tokenizer_of
 from vedette.train.experts_calibrate import Numbers
-from vedette.train.experts_export import export, write_labels
-from vedette.train.experts_measure import Reader, dev_scores, logits_of
+from vedette.train.experts_cves import RATED, Cve
+from vedette.train.experts_export import export, write_heads, write_labels
+from vedette.train.experts_measure import Reader, dev_scores
 from vedette.train.experts_model import Network
 from vedette.train.near import Items
 
-WEIGHTS, CALIBRATION, CARD = "experts.onnx", "calibration.json", "card.md"
-FILES = (WEIGHTS, "tokenizer.json", "labels.json", CALIBRATION, CARD, CURVES, "curves.svg", "recipe.toml")
+CALIBRATION, CARD = "calibration.json", "card.md"
+FILES = (ENCODER, HEADS, "tokenizer.json", "labels.json", CALIBRATION, CARD, CURVES, "curves.svg", "recipe.toml")
 VERSIONS = (np, onnx, onnxruntime, scipy, tokenizers, torch, transformers)
 BASE_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -45,6 +48,7 @@ class Made:
     text: str  # of the recipe's file
     material: Material
     places: Places
+    touching: dict[str, int]  # the contamination report
 
 
 def train(path: Path, places: Places, work: Path, out: Path, seed: int | None = None) -> Iterator[str]:
@@ -59,21 +63,39 @@ def train(path: Path, places: Places, work: Path, out: Path, seed: int | None = 
     run = Run(recipe, material, places.base, work)
     yield f"{len(run.steps):,} steps, {run.steps_done():,} of them done before"
     run.learn(dev=lambda network: dev_scores(network, material, places.base, recipe.longest))
-    made = Made(recipe, path.read_text(encoding="utf-8"), material, places)
-    finish(made, run.averaged(), work / CURVES, out)
+    made = Made(
+        recipe, path.read_text(encoding="utf-8"), material, places, contamination(material, places.benchmarks)
+    )  # fmt: skip
+    finish(made, run.averaged(), read_by_words(material, later=True), work / CURVES, out)
     yield f"{out}: written"
     if (work / STAGE).exists():
         early = Network(places.base, material.labels)
         early.load_state_dict(load_file(work / STAGE))
-        finish(made, early.eval(), work / CURVES, out.with_name(f"{out.name}-stage-1"))
+        finish(
+            made,
+            early.eval(),
+            read_by_words(material, later=False),
+            work / CURVES,
+            out.with_name(f"{out.name}-stage-1"),
+        )
         yield f"{out}-stage-1: weights before the years after {recipe.cves.last}"
 
 
-def finish(made: Made, network: Network, curves: Path, out: Path) -> Numbers:
-    """Raises ArtefactError where what is learned from touches a benchmark item."""
+def read_by_words(material: Material, *, later: bool) -> list[Cve]:
+    """The CVEs that the second opinion learns from: it is quick, so all of them."""
+    return [cve for cve in (*material.cves.train, *(material.cves.later if later else ())) if cve.year >= RATED]
+
+
+def finish(made: Made, network: Network, cves: Sequence[Cve], curves: Path, out: Path) -> Numbers:
+    """`cves`: that the second opinion learns from."""
     out.mkdir(parents=True, exist_ok=True)
-    export(network, out / WEIGHTS)
-    tokenizer_of(made.places.base).save(str(out / "tokenizer.json"))
+    recipe, material, tokenizer = made.recipe, made.material, tokenizer_of(made.places.base)
+    sentences = material.told.things
+    shown = experts_ngrams.Shown.of(cves, sentences, material.annotated, tokenizer, recipe.ngrams.rows)
+    ngrams = experts_ngrams.fit(recipe.ngrams, shown, material.labels, recipe.seed)
+    export(network, out / ENCODER)
+    write_heads(network, ngrams, out / HEADS)
+    tokenizer.save(str(out / "tokenizer.json"))
     write_labels(made.material.labels, out)
     numbers = calibrate(made, network, out)
     manifest.atomic_write(out / CALIBRATION, _json(numbers.content()))
@@ -81,10 +103,11 @@ def finish(made: Made, network: Network, curves: Path, out: Path) -> Numbers:
     manifest.atomic_write(out / CURVES, curves.read_bytes())
     experts_card.plot(out / CURVES, out / "curves.svg")
     counts = Counter(made.material.counts)
-    counts.update(contamination(made.material, made.places.benchmarks))
+    counts.update({"trained: CVEs that the words read": len(cves), **made.touching})
     facts = {
-        "parameters": f"{sum(p.numel() for p in network.parameters()):,}",
-        "file": f"{(out / WEIGHTS).stat().st_size / 1e6:.1f} MB",
+        "parameters of the encoder and its heads": f"{parameters(network):,}",
+        "parameters of the words": f"{parameters(ngrams):,}",
+        "files": f"{sum((out / name).stat().st_size for name in (ENCODER, HEADS)) / 1e6:.1f} MB",
         "weaknesses": f"{len(made.material.labels.weaknesses)}",
         "techniques and sub-techniques": f"{len(made.material.labels.techniques)}",
         "seed": f"{made.recipe.seed}",
@@ -92,6 +115,10 @@ def finish(made: Made, network: Network, curves: Path, out: Path) -> Numbers:
     manifest.atomic_write(out / CARD, experts_card.card(numbers.measured, counts, facts))
     _seal(made, dict(counts), out)
     return numbers
+
+
+def parameters(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
 
 
 def _seal(made: Made, counts: dict[str, int], out: Path) -> None:
@@ -113,24 +140,28 @@ def calibrate(made: Made, network: Network, out: Path) -> Numbers:
     numbers = Numbers()
     material, reader = made.material, Reader(out)
     dev = material.cves.dev
-    found = logits_of(reader, [cve.text for cve in dev], ("weakness", "severity", "ssvc"))
+    found = reader.all([cve.text for cve in dev], ("weakness", "severity", "ssvc"))
     experts_calibrate.weakness(numbers, found["weakness"], dev, material.labels.weaknesses)
     experts_calibrate.severity(numbers, found["severity"], dev)
     experts_calibrate.ssvc(numbers, found["ssvc"], dev)
     experts_calibrate.techniques(numbers, reader, material.sentences, material.labels)
     with TemporaryDirectory() as folder:
-        export(network, Path(folder) / WEIGHTS, quantise=False)
+        export(network, Path(folder) / ENCODER, quantise=False)
         shutil.copy(out / "tokenizer.json", folder)
         texts = [cve.text for cve, measures in zip(dev, experts_calibrate.halves(dev)[1], strict=True) if measures]
-        full = logits_of(Reader(Path(folder)), texts, ("weakness",))
+        full = Reader(Path(folder), out / HEADS).all(texts, ("weakness",))
     experts_calibrate.full_precision(numbers, full["weakness"], dev, material.labels.weaknesses)
     return numbers
 
 
 def contamination(material: Material, benchmarks: Path) -> dict[str, int]:
-    """Every text that was learned from, compared once more. One at a time: none may touch an item."""
-    texts = [cve.text for cve in material.shown.things] + [s.text for s in material.told.things]
-    ids = [cve.id for cve in material.shown.things] + [""] * len(material.told.things)
+    """Every text that was learned from, compared once more. One at a time: none may touch an item.
+
+    Raises ArtefactError where one does.
+    """
+    cves = {cve.id: cve for cve in (*material.shown.things, *read_by_words(material, later=True))}.values()
+    texts = [cve.text for cve in cves] + [s.text for s in material.told.things]
+    ids = [cve.id for cve in cves] + [""] * len(material.told.things)
     items = Items.of(benchmarks)
     for text, cve in zip(texts, ids, strict=True):
         why, name = items.touched(text, cve)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from vedette.train.experts_batches import METRIC_PLACES, SSVC_PLACES, CveTargets
-from vedette.train.experts_model import Network
 
 NOBODY = -100  # the label that no loss counts
 
 
-def of_cves(network: Network, pooled: Tensor, targets: CveTargets, smoothing: float) -> dict[str, Tensor]:
+class Answers(Protocol):
+    """(texts, …) pooled → (texts, conventions, answers), or (texts, answers)."""
+
+    def weakness(self, pooled: Tensor, /) -> Tensor: ...
+    def severity(self, pooled: Tensor, /) -> Tensor: ...
+    def ssvc(self, pooled: Tensor, /) -> Tensor: ...
+
+
+def of_cves(network: Answers, pooled: Tensor, targets: CveTargets, smoothing: float) -> dict[str, Tensor]:
     metrics, points = network.severity(pooled), network.ssvc(pooled)
     severity = [
         _known(metrics[:, :, a:b].flatten(0, 1), target.flatten())

@@ -1,4 +1,4 @@
-"""Networks over held-out texts: the int8 file one text at a time, as it is served; the fp32 network in batches."""
+"""Networks over held-out texts: the files as they are served, one text at a time; the fp32 network in batches."""
 
 from __future__ import annotations
 
@@ -7,41 +7,44 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
+from vedette.experts.heads import FILE, Heads, Reading
 from vedette.experts.labels import CONVENTIONS
+from vedette.experts.network import Network as Encoder
 from vedette.train.experts import Material, batched, tokenizer_of
 from vedette.train.experts_batches import Set, cve_targets
 from vedette.train.experts_model import Network
 
 Floats = NDArray[np.float32]
-WINDOW = 256  # tokens; few held-out texts are longer
+Both = tuple[Floats, Floats]  # the encoder's logits and those of the words
 MOST = 2_000  # CVEs that are measured while training
 
 
 class Reader:
-    """An exported network and its tokenizer."""
+    """An exported encoder and its heads, before there is a calibration."""
 
-    def __init__(self, folder: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(folder / "experts.onnx"), options, ["CPUExecutionProvider"])
-        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    def __init__(self, folder: Path, heads: Path | None = None) -> None:
+        self.encoder, self.heads = Encoder(folder), Heads.load(heads or folder / FILE)
 
-    def run(self, text: str, outputs: Sequence[str]) -> list[Floats]:
-        """One row for each output."""
-        ids = self.tokenizer.encode(text).ids
-        row = np.array([ids if len(ids) <= WINDOW else [*ids[: WINDOW - 1], ids[-1]]], dtype=np.int64)
-        return [found[0] for found in self.session.run(list(outputs), {"ids": row, "mask": np.ones_like(row)})]
+    def read(self, text: str) -> Reading:
+        return self.encoder.read(text, self.heads.rows)
 
+    def techniques(self, text: str) -> Both:
+        return self.heads.logits("techniques", self.read(text))
 
-def logits_of(reader: Reader, texts: Sequence[str], outputs: Sequence[str]) -> dict[str, Floats]:
-    """(texts, …) for each output."""
-    rows = [reader.run(text, outputs) for text in texts]
-    return {name: np.stack([row[place] for row in rows]) for place, name in enumerate(outputs)}
+    def all(self, texts: Sequence[str], names: Sequence[str]) -> dict[str, Both]:
+        """(texts, conventions, answers) of each head, (texts, answers) of SSVC."""
+        found: dict[str, list[Both]] = {name: [] for name in names}
+        for text in texts:
+            reading = self.read(text)
+            for name in names:
+                columns = range(1 if name == "ssvc" else len(CONVENTIONS))
+                both = [self.heads.logits(name, reading, column) for column in columns]
+                found[name].append((np.stack([b[0] for b in both]), np.stack([b[1] for b in both])))
+        joined = {name: tuple(np.stack([b[place] for b in rows]) for place in (0, 1)) for name, rows in found.items()}
+        return {name: (a[:, 0], b[:, 0]) if name == "ssvc" else (a, b) for name, (a, b) in joined.items()}
 
 
 def dev_scores(network: Network, material: Material, base: Path, longest: int) -> dict[str, float]:

@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel
+from transformers import AutoConfig, AutoModel
 
 from vedette.experts.labels import CONVENTIONS, METRICS, SSVC, Domain
+
+PLAIN = ("bert", "roberta", "xlm-roberta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,12 @@ class Head(nn.Module):
 class Network(nn.Module):
     def __init__(self, base: Path, labels: Labels) -> None:
         super().__init__()
-        # one pass or two need no dropout in the trunk, and drawing it took a fifth of the time
-        still: dict[str, Any] = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
         # torch's own attention took half the time of a step on a CPU, nearly all of it on the way back
-        still |= {"add_pooling_layer": False, "attn_implementation": "eager"}
-        self.trunk = AutoModel.from_pretrained(base, local_files_only=True, **still)
+        options: dict[str, Any] = {"attn_implementation": "eager"}
+        if self._plain(AutoConfig.from_pretrained(base, local_files_only=True)):
+            # one pass or two need no dropout in the trunk, and drawing it took a fifth of the time
+            options |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "add_pooling_layer": False}
+        self.trunk = AutoModel.from_pretrained(base, local_files_only=True, **options)
         dims = self.trunk.config.hidden_size
         self.weakness = Head(dims, len(labels.weaknesses), len(CONVENTIONS))
         self.severity = Head(dims, sum(map(len, METRICS.values())), len(CONVENTIONS))
@@ -60,11 +63,22 @@ class Network(nn.Module):
         self.embedding = nn.Linear(dims, dims, bias=False)
         nn.init.eye_(self.embedding.weight)
 
+    @staticmethod
+    def _plain(config: Any) -> bool:
+        """BERT and its like: every token sees every other one."""
+        return config.model_type in PLAIN
+
+    def states(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(texts, tokens, dims). `mask`: 1 for each token of a text, 0 after its end; none: all are of the text."""
+        if mask is not None and self._plain(self.trunk.config):
+            exact = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
+            # added to the scores; fp32 would make fp32 of bf16 ones
+            mask = (1 - mask)[:, None, None, :].to(exact) * -1e4
+        return torch.as_tensor(self.trunk(input_ids=ids, attention_mask=mask).last_hidden_state)
+
     def pool(self, ids: Tensor, mask: Tensor) -> Tensor:
         """(texts, dims): the mean over the tokens."""
-        exact = torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32
-        far = (1 - mask)[:, None, None, :].to(exact) * -1e4  # added to the scores; fp32 would make fp32 of bf16 ones
-        states = self.trunk(input_ids=ids, attention_mask=far).last_hidden_state
+        states = self.states(ids, mask)
         weights = mask.to(states.dtype)[:, :, None]
         return torch.as_tensor((states * weights).sum(1) / weights.sum(1))
 
@@ -78,7 +92,8 @@ class Network(nn.Module):
 def groups(network: Network, rate: float, head: float, decay: float) -> list[dict[str, object]]:
     """Parameters with their learning rates: the lower a layer, the lower its rate. Word embeddings stay as they are."""
     found: list[dict[str, object]] = []
-    layers = list(network.trunk.encoder.layer)
+    trunk = network.trunk
+    layers = list(trunk.encoder.layer if hasattr(trunk, "encoder") else trunk.layers)
     for depth, layer in enumerate(layers):
         found.append({"params": list(layer.parameters()), "top": rate * decay ** (len(layers) - 1 - depth)})
     found.append({"params": [p for module in network.heads() for p in module.parameters()], "top": rate * head})

@@ -23,7 +23,7 @@ TEXTS = 64  # distinct texts that are read for one queue, those of its first cas
 LONGEST = 300  # characters; what is longer is no name of a rule
 LEAST = 0.5  # probability that is shown
 READ = 0.3  # least probability by the experts that is looked at
-SLOPE, SHIFT = 0.33, -0.49  # by one half of the Sigma rules (bench/triage_inferred.py)
+SLOPE, SHIFT = 0.42, -0.47  # by one half of the Sigma rules (bench/triage_inferred.py)
 OF_A_RULE, OF_A_CASE = 2, 5  # techniques
 QUOTED = 4  # characters of an event's value that a name has to hold to quote it
 
