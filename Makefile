@@ -13,7 +13,7 @@ WHEEL = build/wheel-check
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint format train-test wheel-check bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed lock clean
+.PHONY: help demo test check lint format train-test wheel-check bench bench-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ $(VENV)/installed-torch: requirements/torch.txt $(VENV)/installed-train
 	@$(PY) $(PIP) --require-hashes -r requirements/torch.txt
 	@touch $@
 
+$(VENV)/installed-bench: requirements/bench.txt $(VENV)/installed
+	@$(PY) $(PIP) --require-hashes -r requirements/bench.txt
+	@touch $@
+
 demo: $(VENV)/installed ## a made-up office day: thousands of alerts become a short queue of cases
 	@rm -rf $(DEMO)
 	@mkdir -p $(DEMO)
@@ -46,7 +50,7 @@ demo: $(VENV)/installed ## a made-up office day: thousands of alerts become a sh
 		--assets examples/assets.toml --exceptions examples/exceptions.toml --out $(DEMO)/vedette-out
 
 test: $(VENV)/installed ## run the tests
-	$(PY) -m pytest -q -m "not train"
+	$(PY) -m pytest -q -m "not train and not bench"
 
 lint: $(VENV)/installed-train ## format, lint, types, import contracts
 	$(VENV)/bin/ruff format --check .
@@ -76,7 +80,18 @@ wheel-check: $(VENV)/installed ## build the wheel, install it alone, run the tes
 	$(WHEEL)/venv/bin/python .ci/installed_size.py 400
 	$(WHEEL)/venv/bin/vedette --help > $(WHEEL)/help.txt
 	$(WHEEL)/venv/bin/python $(PIP) --require-hashes -r requirements/dev.txt
-	$(WHEEL)/venv/bin/python -m pytest -q -m "not train" -p no:cacheprovider
+	$(WHEEL)/venv/bin/python -m pytest -q -m "not train and not bench" -p no:cacheprovider
+
+RUNS = build/bench
+CTI = cti-mcq cti-rcm cti-rcm-2021 cti-rcm-2000 cti-vsp cti-ate cti-taa
+
+bench: $(VENV)/installed-bench ## CTI-Bench on the experts and blind baselines, over ../shared/data; writes build/bench/report.html
+	for model in experts constant chance; do \
+		$(VENV)/bin/vedette bench run $(CTI) --model vedette/$$model --out $(RUNS) --no-progress || exit 1; done
+	$(VENV)/bin/vedette bench report $(RUNS)
+
+bench-test: $(VENV)/installed-bench ## the tests of the benchmarks' runs, by Inspect and a local server
+	$(PY) -m pytest -q -m bench
 
 bench-triage: $(VENV)/installed ## speed and memory of triage
 	$(PY) bench/triage.py
@@ -107,6 +122,7 @@ lock: ## renew requirements/*.txt within the floors of pyproject.toml
 	$(LOCK) -o requirements/run.txt
 	$(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt
 	$(LOCK) -c requirements/run.txt --extra train -o requirements/train.txt
+	$(LOCK) -c requirements/run.txt -c requirements/dev.txt --extra bench -o requirements/bench.txt
 	echo "$(TORCH)" | $(LOCK_TORCH) -c requirements/run.txt -c requirements/train.txt -c - --extra torch -o requirements/torch.txt
 
 clean: ## remove what was built, the virtual environment too

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vedette import __version__
-from vedette.cli import experts, knowledge, label, train, triage
+from vedette.cli import bench, experts, knowledge, label, train, triage
 from vedette.errors import VedetteError
 from vedette.guard.neutralise import printable
 
@@ -27,6 +27,7 @@ app.command("severity")(experts.severity)
 app.command("techniques")(experts.techniques)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(train.app, name="train")
+app.add_typer(bench.app, name="bench")
 
 
 def _version(show: bool) -> None:

@@ -1,0 +1,103 @@
+"""The benchmarks that are known, and their files, checked: nothing is measured on a file that was changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from vedette.bench.items import Item, Kind
+from vedette.config import Settings, load_toml
+from vedette.errors import ConfigError, InputError
+from vedette.knowledge.inputs import Input
+from vedette.registry import near
+
+FILE = Path(__file__).with_name("catalog.toml")
+MEMBER = "#"  # between an archive and the end of a member's path
+
+
+class Benchmark(Settings):
+    """`files`: path below the data folder → sha256 of the file (of a whole archive); empty where none is known."""
+
+    name: str
+    title: str
+    reader: str = Field(description="module of `bench.suites` and function")
+    kind: Kind
+    files: dict[str, str] = Field(min_length=1)
+    together: bool = Field(default=False, description="the reader takes all files at once; else one after the other")
+    items: int = Field(default=0, ge=0, description="0: not known")
+    licence: str
+    source: str
+    chance: float = Field(default=0.0, ge=0, le=1, description="of a blind answer")
+
+
+class Catalog(Settings):
+    benchmark: list[Benchmark]
+
+
+@cache
+def benchmarks() -> dict[str, Benchmark]:
+    return {benchmark.name: benchmark for benchmark in load_toml(FILE, Catalog).benchmark}
+
+
+def benchmark(name: str) -> Benchmark:
+    """Also by its name in Inspect, with underscores. Raises ConfigError."""
+    known = benchmarks()
+    try:
+        return known[name.replace("_", "-")]
+    except KeyError:
+        raise ConfigError(f"unknown benchmark '{name}'", remedy=near(name, known)) from None
+
+
+def found(which: Benchmark, data: Path) -> bool:
+    """Whether its files lie in the data folder or in `bench` below it."""
+    return all(_place(name, data) for name in which.files)
+
+
+def items(which: Benchmark, data: Path, *, any_version: bool = False) -> list[Item]:
+    """In the order of the files. Raises InputError where a file is missing, changed, or holds another number of items.
+
+    `any_version`: take the file as it is, for one's own sets of the same shape.
+    """
+    contents = [_content(which, name, digest, data, any_version) for name, digest in which.files.items()]
+    read = _reader(which)
+    parts: list[Iterator[Item]] = [read(contents)] if which.together else [read(*content) for content in contents]
+    made = [item for part in parts for item in part]
+    if which.items and len(made) != which.items and not any_version:
+        where = next(iter(which.files))
+        raise InputError(f"{len(made):,} items, wanted {which.items:,}", where=where, remedy=_remedy(which))
+    return made
+
+
+def _reader(which: Benchmark) -> Callable[..., Iterator[Item]]:
+    module, _, name = which.reader.partition(":")
+    found: Any = getattr(import_module(f"vedette.bench.suites.{module}"), name)
+    return found  # type: ignore[no-any-return]
+
+
+def _content(which: Benchmark, name: str, digest: str, data: Path, any_version: bool) -> tuple[bytes, str]:
+    path = _place(name, data)
+    if path is None:
+        raise InputError(f"no '{name.partition(MEMBER)[0]}'", where=str(data), remedy=_remedy(which))
+    if digest and not any_version and sha256(path.read_bytes()).hexdigest() != digest:
+        raise InputError("not the published version of the file", where=str(path), remedy=_remedy(which))
+    member = name.partition(MEMBER)[2]
+    if not member:
+        return Input(path).read(), str(path)
+    for inside, content in Input(path).members(member):
+        return content, f"{path}:{inside}"
+    raise InputError(f"no '{member}' in it", where=str(path), remedy=_remedy(which))
+
+
+def _place(name: str, data: Path) -> Path | None:
+    file = name.partition(MEMBER)[0]
+    return next((path for path in (data / file, data / "bench" / file) if path.is_file()), None)
+
+
+def _remedy(which: Benchmark) -> str:
+    return f"take it from {which.source} ({which.licence}); --any-version measures on another file of that shape"

@@ -1,0 +1,1 @@
+"""One module a family of benchmarks: from its published files to items."""

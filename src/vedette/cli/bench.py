@@ -1,0 +1,123 @@
+"""`vedette bench …`: measure models on public benchmarks, side by side with what others published."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vedette.bench.catalog import benchmarks, found
+from vedette.bench.protocol import PROTOCOLS, USUAL
+from vedette.bench.protocol import protocol as named
+from vedette.errors import ConfigError, VedetteError
+
+_DATA, _OUT = Path("../shared/data"), Path("build/bench")
+DataFolder = Annotated[Path, typer.Option("--data", help="Folder that holds the benchmarks' files, or `bench` in it.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Folder of runs.")]
+
+app = typer.Typer(help="Measure models on public benchmarks (running needs 'vedette[bench]').", no_args_is_help=True)
+
+
+@app.command("list")
+def listed(data: DataFolder = _DATA) -> None:
+    """The benchmarks, their items and licences, and which of them lie in the data folder; the protocols."""
+    rows = [("benchmark", "items", "files", "licence", "what it asks")]
+    for name, one in benchmarks().items():
+        here = "here" if found(one, data) else "-"
+        rows.append((name, f"{one.items:,}" if one.items else "?", here, one.licence, one.title))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
+    print()
+    for name, way in PROTOCOLS.items():
+        print(f"{name.ljust(widths[0])}  {way.about}")
+
+
+@app.command("run")
+def run(
+    names: Annotated[list[str], typer.Argument(help="Benchmarks, or 'all' of those whose files are there.")],
+    model: Annotated[str, typer.Option(help="As Inspect names it: vedette/experts, openai-api/NAME/MODEL, hf/…")],
+    data: DataFolder = _DATA,
+    out: OutFolder = _OUT,
+    protocol: Annotated[str, typer.Option(help="How to ask: see `vedette bench list`.")] = USUAL,
+    limit: Annotated[int, typer.Option(min=0, help="The first items of each, for a quick look; 0: all.")] = 0,
+    connections: Annotated[int, typer.Option(min=1, help="Replies that are waited for at once.")] = 8,
+    address: Annotated[str, typer.Option(help="Of an OpenAI-compatible server: http://127.0.0.1:8080/v1")] = "",
+    retries: Annotated[int, typer.Option(min=0, help="Of a request that fails.")] = 3,
+    patience: Annotated[int, typer.Option(min=1, help="Seconds that a reply may take, retries included.")] = 600,
+    model_arg: Annotated[list[str] | None, typer.Option("-M", help="name=value for the model's provider.")] = None,
+    any_version: Annotated[bool, typer.Option(help="Also on files that are not the published ones.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show how far it is.")] = True,
+) -> None:
+    """Ask a model; finished items are kept, so that the same command goes on where it was stopped."""
+    from vedette.bench.asked import Asked
+    from vedette.bench.report import value_of
+
+    chosen = [name for name, one in benchmarks().items() if found(one, data)] if names == ["all"] else names
+    asked = Asked(
+        model=model, way=named(protocol), data=data, limit=limit, any_version=any_version, address=address,
+        connections=connections, retries=retries, patience=patience, model_args=_pairs(model_arg or []),
+    )  # fmt: skip
+    if model.startswith("vedette/"):
+        from vedette.bench import direct
+
+        runs = direct.run(chosen, asked, out)
+    else:
+        try:
+            from vedette.bench import run as running
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"asking '{model}' needs {error.name}", remedy="pip install 'vedette[bench]'") from error
+        runs = running.run(chosen, asked, out, display="plain" if progress else "none")
+    for measured, place in runs:
+        print(f"{measured.benchmark}: {measured.headline['name']} {value_of(measured.headline)}, n = {measured.n:,}")
+        print(f"  {place}", file=sys.stderr)
+
+
+def _pairs(given: list[str]) -> dict[str, Any]:
+    pairs = [one.partition("=") for one in given]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise ConfigError(f"'{wrong[0]}' is no name=value", remedy="-M name=value")
+    return {name: value for name, _, value in pairs}
+
+
+@app.command("compare")
+def compare(
+    first: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    second: Annotated[Path, typer.Argument(help="Folder of another run of the same benchmark and protocol.")],
+    ci: Annotated[
+        bool, typer.Option("--ci", help="Exit with 1 where the second is worse beyond its interval.")
+    ] = False,
+) -> None:
+    """Two models on the same items: the difference with its paired 95 % interval, and p."""
+    from vedette.bench import measured
+    from vedette.bench.scoring import lower_is_better
+
+    told = measured.compared(first, second)
+    a, b = measured.read(first), measured.read(second)
+    print(f"{b.model} less {a.model}, {a.benchmark}, {a.headline['name']}, n = {told.n:,}:")
+    print(f"{told.value:+.4f} [{told.low:+.4f}, {told.high:+.4f}], p = {told.p:.4f}", end="")
+    print(f"; better on {told.better:,} items, worse on {told.worse:,}")
+    worse = told.low > 0 if lower_is_better(a.kind) else told.high < 0
+    if ci and worse:
+        raise typer.Exit(1)
+
+
+@app.command("report")
+def report(
+    runs: Annotated[Path, typer.Argument(help="Folder of runs.")] = _OUT,
+    html: Annotated[Path | None, typer.Option(help="Page to write; else report.html in the folder.")] = None,
+) -> None:
+    """All runs of a folder: a Markdown table here, and a page with a plot for each benchmark."""
+    from vedette.bench import measured
+    from vedette.bench import report as reporting
+    from vedette.manifest import atomic_write
+
+    known = measured.every(runs)
+    if not known:
+        raise VedetteError("no run", where=str(runs), remedy="vedette bench run writes some")
+    print(reporting.markdown(known))
+    place = html or runs / "report.html"
+    atomic_write(place, reporting.html(known))
+    print(place, file=sys.stderr)

@@ -1,0 +1,163 @@
+"""Runs through Inspect: the embedded models, a server that behaves, and one that does not."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("inspect_ai")
+pytest.importorskip("openai")
+
+from inspect_ai.log import read_eval_log
+from typer.testing import CliRunner
+
+from vedette.bench import direct
+from vedette.bench.asked import Asked
+from vedette.bench.measured import compared, every, read
+from vedette.bench.protocol import PROTOCOLS
+from vedette.bench.run import LOGS, run
+from vedette.cli import app
+from vedette.errors import InputError
+
+pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
+
+TEXT = "SQL injection in the search form lets remote attackers read the database"
+XSS = "Stored cross-site scripting in the comment form lets users run script in the browser of others"
+ROWS = [(f"CVE-2024-1000{n}", TEXT if n % 2 else XSS, "CWE-89" if n % 2 else "CWE-79") for n in range(6)]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Own files in the shape of the published ones."""
+    folder = tmp_path / "data/cti-bench"
+    folder.mkdir(parents=True)
+    lines = ["URL\tDescription\tPrompt\tGT"]
+    lines += [f"https://nvd.nist.gov/vuln/detail/{cve}\t{text}\tMap to a CWE: {text}\t{cwe}" for cve, text, cwe in ROWS]
+    (folder / "cti-rcm.tsv").write_text("\n".join(lines) + "\n")
+    head = "URL\tQuestion\tOption A\tOption B\tOption C\tOption D\tPrompt\tGT\n"
+    rows = "".join(f"https://cwe.mitre.org/{n}\tQuestion {n}?\tw\tx\ty\tz\tQuestion {n}?\tB\n" for n in range(4))
+    (folder / "cti-mcq.tsv").write_text(head + rows)
+    return tmp_path / "data"
+
+
+def asked(data: Path, model: str, **more: object) -> Asked:
+    settings = {"way": PROTOCOLS["zero-shot"], "any_version": True, **more}
+    return Asked(model=model, data=data, **settings)  # type: ignore[arg-type]
+
+
+def test_the_experts_through_inspect(data: Path, tmp_path: Path) -> None:
+    ((told, place),) = run(["cti-rcm"], asked(data, "vedette/experts"), tmp_path / "out")
+    assert (told.n, told.headline["value"], told.tokens) == (6, 1.0, {"in": 0, "out": 0})
+    assert told.exact_model.startswith("experts ")
+    assert read(place) == told
+    logs = list((tmp_path / "out" / LOGS).rglob("*.eval"))
+    assert read_eval_log(str(logs[0])).eval.task == "cti_rcm"
+
+
+def test_baselines_answer_everything(data: Path, tmp_path: Path) -> None:
+    for model in ("vedette/constant", "vedette/chance"):
+        found = list(run(["cti-rcm", "cti-mcq"], asked(data, model), tmp_path / "out"))
+        assert [told.rows[-1]["value"] for told, _ in found] == [0.0, 0.0]
+    assert len(every(tmp_path / "out")) == 4
+
+
+def test_trials_and_limits(data: Path, tmp_path: Path) -> None:
+    ((told, _),) = run(["cti-mcq"], asked(data, "vedette/constant", way=PROTOCOLS["five-trials"], limit=2), tmp_path)
+    assert (told.n, told.protocol) == (2, "five-trials")
+
+
+Reply = Callable[[str], tuple[int, bytes]]  # of a prompt: status and body
+
+
+class Server:
+    """Speaks as an OpenAI-compatible server does; `reply` may be changed at any time."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply, self.asked = reply, 0
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                outer.asked += 1
+                status, content = outer.reply(body["messages"][-1]["content"])
+                self.send_response(status)
+                self.send_header("content-type", "application/json" if content[:1] == b"{" else "text/html")
+                self.send_header("content-length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.address = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+
+def said(text: str) -> bytes:
+    message = {"role": "assistant", "content": text}
+    return json.dumps({
+        "id": "1", "object": "chat.completion", "created": 1, "model": "tiny",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10},
+    }).encode()  # fmt: skip
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("LOCAL_API_KEY", "none")
+    made = Server(lambda prompt: (200, said("It injects.\nCWE-89" if "SQL" in prompt else "CWE-20")))
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_a_server_that_behaves(data: Path, tmp_path: Path, server: Server) -> None:
+    settings = asked(data, "openai-api/local/tiny", address=server.address)
+    ((told, _),) = run(["cti-rcm"], settings, tmp_path)
+    assert (told.headline["value"], told.n, told.exact_model) == (0.5, 6, "tiny")
+    assert told.tokens == {"in": 42, "out": 18}
+    assert server.asked == 6
+    ((again, _),) = run(["cti-rcm"], settings, tmp_path)
+    assert again.headline == told.headline
+    assert server.asked == 6, "finished items are not asked again"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"<html>502 Bad Gateway</html>", b'{"choices": []}', b'{"id": "1", "choi', b"{}"],
+)
+def test_a_server_that_talks_nonsense(data: Path, tmp_path: Path, server: Server, content: bytes) -> None:
+    good = server.reply
+    server.reply = lambda prompt: (200, content) if "cross-site" in prompt else good(prompt)
+    settings = asked(data, "openai-api/local/tiny", address=server.address, connections=1, retries=0, patience=20)
+    with pytest.raises(InputError, match="run the same command again"):
+        list(run(["cti-rcm"], settings, tmp_path))
+    before = server.asked
+    server.reply = good
+    ((told, _),) = run(["cti-rcm"], settings, tmp_path)
+    assert (told.n, told.headline["value"]) == (6, 0.5)
+    assert server.asked - before == 3, "only what had no answer is asked again"
+
+
+def test_the_command_asks_a_server(data: Path, tmp_path: Path, server: Server) -> None:
+    options = ["--data", str(data), "--out", str(tmp_path / "out"), "--any-version", "--no-progress"]
+    where = ["--model", "openai-api/local/tiny", "--address", server.address]
+    told = CliRunner().invoke(app, ["bench", "run", "cti-rcm", *where, *options])
+    assert told.exit_code == 0, told.output
+    assert "cti-rcm: accuracy 50.0" in told.output
+
+
+def test_with_and_without_inspect_an_embedded_model_is_measured_alike(data: Path, tmp_path: Path) -> None:
+    settings = asked(data, "vedette/experts")
+    ((slow, place),) = run(["cti-rcm"], settings, tmp_path / "inspect")
+    ((quick, other),) = direct.run(["cti-rcm"], settings, tmp_path / "direct")
+    assert (slow.rows, slow.item_set, slow.exact_model) == (quick.rows, quick.item_set, quick.exact_model)
+    told = compared(place, other)
+    assert (told.value, told.p) == (0, 1)
