@@ -32,6 +32,8 @@ class Actors:
                 uid = waiting.pop()
                 if uid not in seen:
                     seen.add(uid)
+                    if uid not in self._store:  # a source names it, none describes it
+                        continue
                     waiting += [hop.dst for hop in self._store.neighbours(uid, rels=[Rel.SAME_AS])]
             self._known[name] = frozenset(seen)
         return self._known[name]

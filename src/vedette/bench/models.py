@@ -117,6 +117,7 @@ MODELS: Registry[Callable[[], Model]] = Registry(
     "embedded model",
     {
         "experts": "vedette.bench.models:Shipped",
+        "open-book": "vedette.bench.open_book:OpenBook",
         "constant": "vedette.bench.models:Constant",
         "chance": "vedette.bench.models:Chance",
     },

@@ -193,11 +193,19 @@ class Searcher:
 
     def _exactly(self, query: NDArray[np.float32], numbers: NDArray[np.int32]) -> list[int]:
         """Passages by cosine of their int8 vectors, best first."""
-        rows = self._rows("SELECT number, code FROM passage WHERE number IN", numbers.tolist())
-        codes = b"".join([code for _, code in rows])
+        found, vectors = self.vectors(numbers, len(query))
         # no matrix product: BLAS threads wait for each other on a busy machine
-        scores = np.einsum("ij,j->i", index.unit_rows(codes, len(query)), query)
-        return [rows[i][0] for i in np.argsort(-scores, kind="stable")]
+        scores = np.einsum("ij,j->i", vectors, query)
+        return [found[i] for i in np.argsort(-scores, kind="stable")]
+
+    def vectors(self, numbers: NDArray[np.int32], dims: int) -> tuple[list[int], NDArray[np.float32]]:
+        """(numbers of those passages, in the store's order; their vectors, of length 1)."""
+        rows = self._rows("SELECT number, code FROM passage WHERE number IN", numbers.tolist())
+        return [number for number, _ in rows], index.unit_rows(b"".join([code for _, code in rows]), dims)
+
+    def encoded(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Vectors that can be compared with those of the passages; none where the store's are of another encoder."""
+        return self._encoder.encode(texts) if self._encoder and self._comparable else None
 
     def _rows(self, sql: str, values: list[T], more: str = "") -> list[Any]:
         """All rows for `values`; SQLite takes a limited number of them at once."""

@@ -1,0 +1,60 @@
+"""Answers from the knowledge store alone; here it holds the shipped names and links."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from vedette.bench.items import Item, Kind
+from vedette.bench.open_book import OpenBook, telling
+
+pytestmark = pytest.mark.facts
+
+
+@pytest.fixture(scope="module")
+def book() -> OpenBook:
+    return OpenBook()
+
+
+def asked(question: str, *choices: str) -> Item:
+    return Item(id="1", kind=Kind.CHOICE, prompt=question, text=question, right=("A",), letters="ABCD", choices=choices)
+
+
+def test_the_passage_that_speaks_for_question_and_option(book: OpenBook) -> None:
+    question = "Which sub-technique of OS Credential Dumping reads LSASS?"
+    item = asked(question, "Scheduled Task", "Junk Data", "LSASS Memory", "Steganography")
+    assert book.answer(item) == "C"
+    assert book.answer(item) == book.answer(item)
+
+
+def test_a_question_that_is_turned_round_gets_the_quietest(book: OpenBook) -> None:
+    question = "Which of these is NOT about LSASS memory?"
+    assert book.answer(asked(question, "LSASS Memory", "qqqq zzzz")) == "B"
+
+
+def test_nothing_known_nothing_said(book: OpenBook) -> None:
+    assert book.answer(asked("qqqq?", "zzzz", "xxxx")) == ""
+    assert book.answer(asked("", "")) == ""
+    assert book.answer(asked("LSASS?")) == ""
+    other = Item(id="1", kind=Kind.WEAKNESS, prompt="?", text="SQL injection", right=("CWE-89",))
+    assert book.answer(other) == ""
+    report = Item(id="1", kind=Kind.ACTOR, prompt="?", text="zzzz", right=("APT28",))
+    assert book.answer(report) == ""
+
+
+def test_a_report_full_of_an_actors_name_is_theirs(book: OpenBook) -> None:
+    report = Item(id="1", kind=Kind.ACTOR, prompt="?", text="The work of Fancy Bear, Sofacy, Sednit", right=("APT28",))
+    assert book.answer(report) == "APT28"
+
+
+def test_threads_have_stores_of_their_own(book: OpenBook) -> None:
+    items = [asked("Which one reads LSASS?", "LSASS Memory", "Junk Data")] * 8
+    with ThreadPoolExecutor(3) as pool:
+        assert set(pool.map(book.answer, items)) == {"A"}
+    assert "passages" in book.name
+
+
+def test_words_that_say_something() -> None:
+    assert telling("Which of the following techniques uses PowerShell?") == ["techniques", "uses", "powershell"]
+    assert telling("PowerShell", ["powershell"]) == ["powershell"]
