@@ -30,16 +30,16 @@ def test_the_passage_that_speaks_for_question_and_option(book: OpenBook) -> None
 
 def test_a_question_that_is_turned_round_gets_the_quietest(book: OpenBook) -> None:
     question = "Which of these is NOT about LSASS memory?"
-    assert book.answer(asked(question, "LSASS Memory", "qqqq zzzz")) == "B"
+    assert book.answer(asked(question, "LSASS Memory", "wjxqk zqvkx")) == "B"
 
 
 def test_nothing_known_nothing_said(book: OpenBook) -> None:
-    assert book.answer(asked("qqqq?", "zzzz", "xxxx")) == ""
+    assert book.answer(asked("vkqzj?", "wjxqk", "zqvkx")) == ""
     assert book.answer(asked("", "")) == ""
     assert book.answer(asked("LSASS?")) == ""
     other = Item(id="1", kind=Kind.WEAKNESS, prompt="?", text="SQL injection", right=("CWE-89",))
     assert book.answer(other) == ""
-    report = Item(id="1", kind=Kind.ACTOR, prompt="?", text="zzzz", right=("APT28",))
+    report = Item(id="1", kind=Kind.ACTOR, prompt="?", text="wjxqk", right=("APT28",))
     assert book.answer(report) == ""
 
 
