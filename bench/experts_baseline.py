@@ -32,11 +32,11 @@ from vedette.experts.domain import domains_of
 from vedette.experts.labels import METRICS, Convention, Domain
 from vedette.experts.severity import decide
 from vedette.experts.text import read_alone
+from vedette.overlap import Items
 from vedette.train import experts_cves, experts_sentences
 from vedette.train.encoder_texts import Guard
 from vedette.train.experts_calibrate import STEPS, main_f1
 from vedette.train.experts_cves import Cve
-from vedette.train.near import Items
 
 ROOT = Path(__file__).resolve().parents[1]
 FEATURES = 150_000

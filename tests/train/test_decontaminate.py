@@ -11,8 +11,9 @@ import pytest
 
 from vedette.errors import InputError
 from vedette.manifest import read as read_manifest
+from vedette.overlap import Index, benchmark_items, words
 from vedette.skills.triage.model import WEIGHTS
-from vedette.train.decontaminate import Index, benchmark_items, check, words
+from vedette.train.decontaminate import check
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen"
 

@@ -16,7 +16,8 @@ from vedette.config import load_toml
 from vedette.errors import ConfigError
 from vedette.knowledge.record import Kind, Link, Record, Rel, Status, Text
 from vedette.manifest import verify
-from vedette.train.decontaminate import Index, check
+from vedette.overlap import Index
+from vedette.train.decontaminate import check
 from vedette.train.encoder_measure import Found, bm25
 from vedette.train.encoder_texts import HELD_OUT, Builder, Corpus, Guard, plain
 

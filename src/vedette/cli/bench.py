@@ -121,3 +121,32 @@ def report(
     place = html or runs / "report.html"
     atomic_write(place, reporting.html(known))
     print(place, file=sys.stderr)
+
+
+@app.command("contamination")
+def contamination(
+    names: Annotated[list[str], typer.Argument(help="Benchmarks.")],
+    train: Annotated[list[Path], typer.Option(help="Files that a model learned from: JSON, JSONL, CSV, TSV, Parquet.")],
+    data: DataFolder = _DATA,
+    runs: Annotated[Path | None, typer.Option(help="Folder of runs, to tell scores without them.")] = None,
+    any_version: Annotated[bool, typer.Option(help="Also on files that are not the published ones.")] = False,
+) -> None:
+    """Items that training files hold: by CVE id, by text, by 13-grams of words, by likeness."""
+    from vedette.bench import contamination as finding
+    from vedette.bench import measured
+    from vedette.bench.catalog import benchmark, items
+    from vedette.bench.report import value_of
+
+    for name in names:
+        which = benchmark(name)
+        every = items(which, data, any_version=any_version)
+        touches = finding.touched(every, finding.training_texts(train))
+        counts = {way: sum(touch.how == way for touch in touches.values()) for way in finding.WAYS}
+        told = ", ".join(f"{count:,} by {way}" for way, count in counts.items())
+        print(f"{which.name}: {len(touches):,} of {len(every):,} items touched ({told})")
+        for one in measured.every(runs) if runs else []:
+            if one.benchmark == which.name:
+                parts = finding.apart(one, (runs or Path()) / one.name, touches)
+                unit = {"name": one.headline["name"]}  # a mean of deviations is told in points
+                shown = "; ".join(f"{p['name']} {value_of({**p, **unit})}, n = {p['n']:,}" for p in parts)
+                print(f"  {one.model}, {one.protocol}: {shown}")

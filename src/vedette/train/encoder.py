@@ -29,7 +29,8 @@ from vedette.knowledge.encoder import LONGEST, SCALES, VECTORS, WORDS, Encoder, 
 from vedette.knowledge.inputs import Input
 from vedette.knowledge.readers import READERS, Tally
 from vedette.knowledge.record import Record
-from vedette.train.decontaminate import Index, Report, check
+from vedette.overlap import Index
+from vedette.train.decontaminate import Report, check
 from vedette.train.encoder_fit import Anchors, Bags, Lesson, Student, distil, project, teach, tune
 from vedette.train.encoder_measure import measure
 from vedette.train.encoder_texts import Builder, Corpus, Guard, Pair

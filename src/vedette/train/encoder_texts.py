@@ -15,7 +15,7 @@ from zlib import crc32
 
 from vedette.knowledge.chunk import spans
 from vedette.knowledge.record import Kind, Record, Rel, Status
-from vedette.train.decontaminate import GRAM, benchmark_items, cve_ids, words
+from vedette.overlap import GRAM, benchmark_items, cve_ids, words
 
 _CITATION = re.compile(r"\(Citation: [^)]*\)")
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")

@@ -28,13 +28,13 @@ from vedette.errors import ArtefactError
 from vedette.experts.labels import Domain
 from vedette.knowledge.inputs import Input
 from vedette.knowledge.readers import READERS, Tally
+from vedette.overlap import Items
 from vedette.train import experts_cves, experts_loss, experts_ngrams, experts_sentences
 from vedette.train.encoder_texts import Builder, Guard
 from vedette.train.experts_batches import Set, Tokens, cve_targets, mixed, sentence_targets
 from vedette.train.experts_cves import Cve, Cves
 from vedette.train.experts_model import Labels, Network, groups
 from vedette.train.experts_sentences import Sentence, Sentences
-from vedette.train.near import Items
 
 CHECKPOINT, CURVES, STAGE = "checkpoint.safetensors", "curves.jsonl", "stage-1.safetensors"
 EVERY = 100  # steps between lines of the curves

@@ -13,7 +13,7 @@ from zlib import crc32
 from arro3.io import read_parquet
 
 from vedette.experts.labels import METRICS, SSVC, Convention
-from vedette.train.near import Items
+from vedette.overlap import Items
 
 _WEAKNESS = re.compile(r"CWE-\d+")
 _METRIC = re.compile(r"([A-Z]{1,2}):([A-Z])")

@@ -24,15 +24,15 @@ from vedette.config import load_toml
 from vedette.errors import ArtefactError
 from vedette.experts.heads import FILE as HEADS
 from vedette.experts.network import FILE as ENCODER
+from vedette.overlap import Index, Items
 from vedette.train import experts_calibrate, experts_card, experts_ngrams
-from vedette.train.decontaminate import Index, check
+from vedette.train.decontaminate import check
 from vedette.train.experts import CURVES, STAGE, Material, Places, Recipe, Run, prepare, tokenizer_of
 from vedette.train.experts_calibrate import Numbers
 from vedette.train.experts_cves import RATED, Cve
 from vedette.train.experts_export import export, write_heads, write_labels
 from vedette.train.experts_measure import Reader, dev_scores
 from vedette.train.experts_model import Network
-from vedette.train.near import Items
 
 CALIBRATION, CARD = "calibration.json", "card.md"
 FILES = (ENCODER, HEADS, "tokenizer.json", "labels.json", CALIBRATION, CARD, CURVES, "curves.svg", "recipe.toml")

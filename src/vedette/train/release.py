@@ -11,8 +11,9 @@ import scipy
 
 from vedette import manifest
 from vedette.errors import ArtefactError, InputError
+from vedette.overlap import Index
 from vedette.skills.triage.model import Model
-from vedette.train.decontaminate import Index, check
+from vedette.train.decontaminate import check
 from vedette.train.labelled import scenario_files, site
 from vedette.train.triage import fit_model, is_attack
 

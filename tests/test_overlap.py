@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vedette.train.near import Items
+from vedette.overlap import Items
 
 ITEM = (
     "the web form of the imaginary parcel tracker prints the visitor's name without escaping it so that a link "
