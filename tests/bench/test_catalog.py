@@ -14,6 +14,7 @@ from vedette.bench.catalog import Benchmark, benchmark, benchmarks, found, items
 from vedette.bench.items import Item, Kind
 from vedette.bench.protocol import PROTOCOLS, answer_of, fits, prompt_of
 from vedette.bench.scoring import score
+from vedette.bench.suites.own import TASKS
 from vedette.errors import ConfigError, InputError
 
 MCQ = "URL\tQuestion\tOption A\tOption B\tOption C\tOption D\tPrompt\tGT\n"
@@ -44,7 +45,7 @@ def test_the_catalog_is_whole() -> None:
 
 def test_published_files_are_read_whole(shared: Path) -> None:
     for one in benchmarks().values():
-        if not found(one, shared / "data"):
+        if not one.files or not found(one, shared / "data"):
             continue
         every = items(one, shared / "data")
         assert len(every) == one.items, one.name
@@ -153,6 +154,22 @@ def test_a_table_in_an_archive(tmp_path: Path) -> None:
     assert (one.right, one.text) == (("7.5",), "AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:H")
     with pytest.raises(InputError, match="no 'S - MAET'"):
         items(own("secure:scores", Kind.SCORE, "s.tar.gz#S - MAET"), tmp_path)
+
+
+@pytest.mark.facts
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "rule"])
+def test_own_questions_are_made_from_facts(name: str) -> None:
+    which = benchmark(f"own-{name}")
+    every = items(which, Path("nowhere"))
+    assert every == items(which, Path("nowhere"))
+    assert len(every) >= 50
+    assert len({item.id for item in every}) == len(every)
+    places = [item.right[0] for item in every]
+    for letter in "ABCD":
+        assert 0.12 < places.count(letter) / len(places) < 0.4
+    for item in every:
+        assert len(set(item.choices)) == 4
+        assert item.text in item.prompt
 
 
 def test_protocols_differ_in_what_is_asked() -> None:

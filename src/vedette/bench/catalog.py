@@ -12,9 +12,11 @@ from typing import Any
 from pydantic import Field
 
 from vedette.bench.items import Item, Kind
+from vedette.bench.suites import own
 from vedette.config import Settings, load_toml
 from vedette.errors import ConfigError, InputError
 from vedette.knowledge.inputs import Input
+from vedette.knowledge.store import Knowledge
 from vedette.registry import near
 
 FILE = Path(__file__).with_name("catalog.toml")
@@ -22,13 +24,16 @@ MEMBER = "#"  # between an archive and the end of a member's path
 
 
 class Benchmark(Settings):
-    """`files`: path below the data folder → sha256 of the file (of a whole archive); empty where none is known."""
+    """`files`: path below the data folder → sha256 of the file (of a whole archive); empty where none is known.
+
+    None: the questions are made from the knowledge store (`bench.suites.own`), `reader` names the task.
+    """
 
     name: str
     title: str
     reader: str = Field(description="module of `bench.suites` and function")
     kind: Kind
-    files: dict[str, str] = Field(min_length=1)
+    files: dict[str, str] = {}
     together: bool = Field(default=False, description="the reader takes all files at once; else one after the other")
     items: int = Field(default=0, ge=0, description="0: not known")
     licence: str
@@ -55,7 +60,7 @@ def benchmark(name: str) -> Benchmark:
 
 
 def found(which: Benchmark, data: Path) -> bool:
-    """Whether its files lie in the data folder or in `bench` below it."""
+    """Whether its files lie in the data folder or in `bench` below it. What is made from the store always does."""
     return all(_place(name, data) for name in which.files)
 
 
@@ -64,6 +69,8 @@ def items(which: Benchmark, data: Path, *, any_version: bool = False) -> list[It
 
     `any_version`: take the file as it is, for one's own sets of the same shape.
     """
+    if not which.files:
+        return _own(which)
     contents = [_content(which, name, digest, data, any_version) for name, digest in which.files.items()]
     read = _reader(which)
     parts: list[Iterator[Item]] = [read(contents)] if which.together else [read(*content) for content in contents]
@@ -71,6 +78,16 @@ def items(which: Benchmark, data: Path, *, any_version: bool = False) -> list[It
     if which.items and len(made) != which.items and not any_version:
         where = next(iter(which.files))
         raise InputError(f"{len(made):,} items, wanted {which.items:,}", where=where, remedy=_remedy(which))
+    return made
+
+
+def _own(which: Benchmark) -> list[Item]:
+    with Knowledge.open() as store:
+        made = list(own.items(store, which.reader.partition(":")[2]))
+    if not made:
+        raise InputError(
+            "the knowledge store holds nothing to ask", where=which.name, remedy="vedette knowledge import"
+        )
     return made
 
 
