@@ -1,6 +1,7 @@
 """The plain baseline of every table on experts: TF-IDF and a linear model, on the same decontaminated data.
 
-`python bench/experts_baseline.py [--data FOLDER] [--out bench/experts/baseline.json]` (needs scikit-learn).
+`python bench/experts_baseline.py [--data FOLDER] [--out bench/experts/baseline.json] [--runs build/bench]` (needs
+scikit-learn; ten minutes). With `--runs` the answers are kept as those of any other model, for `vedette bench report`.
 
 Words and pairs of words, sublinear counts; logistic loss. Weakness: NVD's of 2019 and later, and what all labellers say
 together (its most stated one). Vectors: NVD's of 2016 and later, one model a metric, decided as the experts decide.
@@ -26,11 +27,14 @@ from sklearn.linear_model import SGDClassifier
 
 from vedette.bench import experts_tasks as tasks
 from vedette.bench.catalog import benchmark, items
+from vedette.bench.items import Item
+from vedette.bench.measured import Made, Record, measure, write
+from vedette.bench.protocol import PROTOCOLS, prompt_of
 from vedette.bench.rows import Row, resampled, row
-from vedette.bench.scoring import base_score, micro
+from vedette.bench.scoring import base_score, micro, score
 from vedette.experts.domain import domains_of
 from vedette.experts.labels import METRICS, Convention, Domain
-from vedette.experts.severity import decide
+from vedette.experts.severity import decide, vector_of
 from vedette.experts.text import read_alone
 from vedette.overlap import Items
 from vedette.train import experts_cves, experts_sentences
@@ -52,7 +56,21 @@ def linear(alpha: float = 2e-6) -> SGDClassifier:
     return SGDClassifier(loss="log_loss", alpha=alpha, max_iter=6, tol=None, random_state=SEED)
 
 
-def weakness(cves: Sequence[Cve], bench: Path, party: Convention) -> Rows:
+def keep(runs: Path | None, name: str, asked: Sequence[Item], replies: Sequence[str]) -> None:
+    """As a run of `vedette bench`."""
+    if runs:
+        which, way = benchmark(name), PROTOCOLS["zero-shot"]
+        versions = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
+        made = Made(model="tf-idf", exact_model=f"tf-idf and a linear model, seed {SEED}", tokens={}, versions=versions)
+        records = [
+            Record(trial=1, outcome=score(item, reply), reply=reply, seconds=0.0)
+            for item, reply in zip(asked, replies, strict=True)
+        ]
+        prompts = {item.id: prompt_of(item, way, asked) for item in asked}
+        write(runs, measure(which, way.name, made, prompts, records), records)
+
+
+def weakness(cves: Sequence[Cve], bench: Path, party: Convention, runs: Path | None) -> Rows:
     known = [cve for cve in cves if party in cve.weaknesses]
     words = vectorizer()
     shown = words.fit_transform([cve.text for cve in known])
@@ -62,12 +80,14 @@ def weakness(cves: Sequence[Cve], bench: Path, party: Convention) -> Rows:
     for name in ("rcm", "rcm-2021"):
         asked = items(benchmark(f"cti-{name}"), bench)
         said = model.predict(words.transform([item.text for item in asked]))
+        if party is Convention.ANY:  # the better one
+            keep(runs, f"cti-{name}", asked, [str(one) for one in said])
         as_party = "" if party is Convention.NVD else f", as {party}"
         rows.append(row(f"{name} strict{as_party}", [float(s in i.right) for s, i in zip(said, asked, strict=True)]))
     return rows
 
 
-def severity(cves: Sequence[Cve], bench: Path) -> Rows:
+def severity(cves: Sequence[Cve], bench: Path, runs: Path | None) -> Rows:
     nvd = (Convention.NVD, Convention.NVD_2018)
     known = [(cve, cve.vectors[p]) for cve in cves for p in nvd if p in cve.vectors and cve.year >= 2016]
     words = vectorizer()
@@ -77,16 +97,16 @@ def severity(cves: Sequence[Cve], bench: Path) -> Rows:
     parts = []
     for metric, order in enumerate(METRICS.values()):
         model = linear(5e-6).fit(shown, [vector[metric] for _, vector in known])
-        found = np.zeros((len(held), len(order)), dtype=np.float32)
-        found[:, model.classes_] = model.predict_proba(asked)
-        parts.append(found)
-    errors = []
-    for place, item in enumerate(held):
-        errors.append(abs(decide([part[place] for part in parts]).score - (base_score(item.right[0]) or 0.0)))
+        shares = np.zeros((len(held), len(order)), dtype=np.float32)
+        shares[:, model.classes_] = model.predict_proba(asked)
+        parts.append(shares)
+    found = [decide([part[place] for part in parts]) for place in range(len(held))]
+    keep(runs, "cti-vsp", held, [vector_of(one.places) for one in found])
+    errors = [abs(one.score - (base_score(item.right[0]) or 0.0)) for one, item in zip(found, held, strict=True)]
     return [row("vsp deviation", errors)]
 
 
-def techniques(sentences: experts_sentences.Sentences, data: Path) -> Rows:
+def techniques(sentences: experts_sentences.Sentences, data: Path, runs: Path | None) -> Rows:
     told = [(s.text, t) for s in sentences.train if s.source != "prose" for t in (sorted(s.techniques) or ["none"])]
     words = vectorizer()
     shown = words.fit_transform([text for text, _ in told])
@@ -117,6 +137,7 @@ def techniques(sentences: experts_sentences.Sentences, data: Path) -> Rows:
     at = max((main_f1(reports, step), step) for step in STEPS)[1]
     asked = items(benchmark("cti-ate"), data)
     said = [frozenset(n for n, p in best(i.text, domains_of(i.text)).items() if p >= at) for i in asked]
+    keep(runs, "cti-ate", asked, [", ".join(sorted(one)) for one in said])
     pairs = list(zip(said, (frozenset(item.right) for item in asked), strict=True))
     rows = []
     for name, place in (("ate micro-F1", 0), ("ate precision", 1), ("ate recall", 2)):
@@ -136,16 +157,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--out", type=Path, default=ROOT / "bench/experts/baseline.json")
+    parser.add_argument("--runs", type=Path, help="folder of runs")
     options = parser.parse_args()
     data, benchmarks = options.data, options.data / "bench"
     cves = experts_cves.collect(data / "cve/cve-records.parquet", Items.of(benchmarks), last=2024, dev=30)
     every = [*experts_cves.chosen(cves.train, Random(SEED), older=0.1, rated=0.1, common=1.0), *cves.later]
     recent = [cve for cve in every if cve.year >= experts_cves.RECENT]
-    rows = [r for party in (Convention.NVD, Convention.ANY) for r in weakness(recent, benchmarks, party)]
-    rows += severity([*cves.train, *cves.later], benchmarks)
+    rows = [r for party in (Convention.NVD, Convention.ANY) for r in weakness(recent, benchmarks, party, options.runs)]
+    rows += severity([*cves.train, *cves.later], benchmarks, options.runs)
     attack = {domain: data / f"attack/{domain}-attack.json.gz" for domain in Domain}
     reports = (data / "intel/tram2.tar.gz", data / "intel/annoctr.tar.gz")
-    rows += techniques(experts_sentences.collect(attack, *reports, Guard(benchmarks)), data)
+    rows += techniques(experts_sentences.collect(attack, *reports, Guard(benchmarks)), data, options.runs)
     for found in rows:
         print(f"{found['name']}: {found['value']:.3f} [{found['low']:.3f}, {found['high']:.3f}] n = {found['n']:,}")
     content = {"versions": {"scikit-learn": sklearn.__version__, "numpy": np.__version__}, "seed": SEED, "rows": rows}
