@@ -123,7 +123,7 @@ lock: ## renew requirements/*.txt within the floors of pyproject.toml
 	$(LOCK) -o requirements/run.txt
 	$(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt
 	$(LOCK) -c requirements/run.txt --extra train -o requirements/train.txt
-	$(LOCK) -c requirements/run.txt -c requirements/dev.txt --extra bench -o requirements/bench.txt
+	$(LOCK) -c requirements/run.txt -c requirements/dev.txt --extra bench --extra slm --group models -o requirements/bench.txt
 	echo "$(TORCH)" | $(LOCK_TORCH) -c requirements/run.txt -c requirements/train.txt -c - --extra torch -o requirements/torch.txt
 
 clean: ## remove what was built, the virtual environment too

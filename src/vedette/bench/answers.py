@@ -15,7 +15,8 @@ from vedette.bench.items import Item, Kind
 Said = tuple[str, ...]  # empty: invalid
 LONGEST_NAME = 100  # characters of an actor's name
 _THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_ANSWER = re.compile(r"^\W*(?:the\s+)?(?:final\s+|correct\s+)*answer(?:\s+is)?\W*[:=]?\s*", re.IGNORECASE)
+_ANSWER = re.compile(r"\banswers?\b(?: is\b| are\b)?", re.IGNORECASE)
+_LETTERS = re.compile(r"[A-Za-z]+")
 _WEAKNESS = re.compile(r"\bCWE-\d+", re.IGNORECASE)
 _TECHNIQUE = re.compile(r"\bT\d{4}(?:\.\d{3})?")
 _MITIGATION = re.compile(r"\bM\d{4}\b")
@@ -58,11 +59,18 @@ def _choice(text: str, item: Item) -> Said:
     return (found[-1],) if found else ()
 
 
+def _after(line: str) -> str:
+    """What follows the word "answer", where it is there."""
+    *_, rest = _ANSWER.split(line)
+    return rest
+
+
 def _choices(text: str, item: Item) -> Said:
-    line = _ANSWER.sub("", last_line(text))
-    together = re.fullmatch(rf"\W*((?:[{item.letters}](?:[\s,;/&]|and)*)+)\W*", line)
-    if together:
-        return tuple(sorted(set(together[1]) & set(item.letters)))
+    """Letters alone or in a run (AC), where the line holds nothing else; otherwise those that stand alone."""
+    line = _after(last_line(text))
+    found = [word for word in _LETTERS.findall(line) if word not in ("and", "or")]
+    if all(set(word) <= set(item.letters) for word in found):
+        return tuple(sorted(set("".join(found))))
     return tuple(sorted(set(_letters(item.letters).findall(line))))
 
 
@@ -88,7 +96,7 @@ def _technique(text: str, _: Item) -> Said:
 
 
 def _actor(text: str, _: Item) -> Said:
-    name = _ANSWER.sub("", last_line(text)).strip(" \t*_`\"'.:#")
+    name = _after(last_line(text)).strip(" \t*_`\"'.:=#")
     return (name,) if name and len(name) <= LONGEST_NAME else ()
 
 

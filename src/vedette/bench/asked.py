@@ -14,6 +14,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One model, and how it is asked."""
 
     model: str  # as Inspect names it: provider/model
+    name: str = ""  # as it is told; else the same
     way: Protocol
     data: Path
     limit: int = 0  # items of each benchmark; 0: all
@@ -23,3 +24,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 3  # of a request that failed; waits grow from seconds to minutes
     patience: int = 600  # seconds that a reply may take, its retries included
     model_args: dict[str, Any] = {}
+
+    @property
+    def told(self) -> str:
+        return self.name or self.model

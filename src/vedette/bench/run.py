@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-from inspect_ai import Task, eval_set
+from inspect_ai import eval_set
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log
 
 from vedette import __version__
@@ -27,23 +27,24 @@ QUIET = {"INSPECT_DISPLAY": "none", "INSPECT_LOG_LEVEL": "error", "DO_NOT_TRACK"
 def run(names: Sequence[str], asked: Asked, out: Path, display: str = "none") -> Iterator[tuple[Measured, Path]]:
     """Each benchmark's scores and their folder. Finished items are kept: run again, only the others are asked."""
     os.environ |= {name: value for name, value in QUIET.items() if name not in os.environ}
-    tasks: list[Task] = [
-        made(name, str(asked.data), asked.way, limit=asked.limit, any_version=asked.any_version) for name in names
-    ]
-    logs = out / LOGS / f"{asked.model}.{asked.way.name}".replace("/", "-")
-    done, found = eval_set(
-        tasks, log_dir=str(logs), model=asked.model, model_base_url=asked.address or None, model_args=asked.model_args,
-        display=display, retry_attempts=0, max_connections=asked.connections, max_samples=asked.connections,
-        fail_on_error=True, continue_on_fail=True, retry_cleanup=False, retry_immediate=False,
-        max_retries=asked.retries, timeout=asked.patience,
-    )  # fmt: skip
-    for log in found:
-        if log.status == "success":
+    unfinished = []
+    for name in names:
+        task = made(name, str(asked.data), asked.way, limit=asked.limit, any_version=asked.any_version)
+        some = f".{asked.limit}" if asked.limit else ""
+        logs = out / LOGS / f"{name}.{asked.told}.{asked.way.name}{some}".replace("/", "-")
+        done, (log,) = eval_set(
+            task, log_dir=str(logs), model=asked.model, model_base_url=asked.address or None,
+            model_args=asked.model_args, display=display, retry_attempts=0, max_connections=asked.connections,
+            max_samples=asked.connections, fail_on_error=True, continue_on_fail=True, retry_cleanup=False,
+            retry_immediate=False, max_retries=asked.retries, timeout=asked.patience,
+        )  # fmt: skip
+        if done:
             yield _kept(read_eval_log(log.location), asked, out)
-    if not done:
-        open_ones = ", ".join(log.eval.task for log in found if log.status != "success")
-        what = f"some items of {open_ones} got no answer; the others are kept"
-        raise InputError(what, where=str(logs), remedy="run the same command again")
+        else:
+            unfinished.append(name)
+    if unfinished:
+        what = f"some items of {', '.join(unfinished)} got no answer; the others are kept"
+        raise InputError(what, where=str(out / LOGS), remedy="run the same command again")
 
 
 def _kept(log: EvalLog, asked: Asked, out: Path) -> tuple[Measured, Path]:
@@ -51,8 +52,8 @@ def _kept(log: EvalLog, asked: Asked, out: Path) -> tuple[Measured, Path]:
     samples = log.samples or []
     usage = list((log.stats.model_usage or {}).values())
     made_by = Made(
-        model=asked.model, versions={"vedette": __version__, "inspect-ai": version("inspect-ai")},
-        exact_model=next((s.output.model for s in samples if s.output and s.output.model), asked.model),
+        model=asked.told, versions={"vedette": __version__, "inspect-ai": version("inspect-ai")},
+        exact_model=next((s.output.model for s in samples if s.output and s.output.model), asked.told),
         tokens={"in": sum(u.input_tokens for u in usage), "out": sum(u.output_tokens for u in usage)},
     )  # fmt: skip
     prompts = {str(s.id): _prompt(s) for s in samples if s.epoch == 1}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +16,11 @@ from vedette.bench.protocol import PROTOCOLS, USUAL
 from vedette.bench.protocol import protocol as named
 from vedette.errors import ConfigError, VedetteError
 
+if TYPE_CHECKING:
+    from vedette.bench.asked import Asked
+    from vedette.bench.measured import Measured
+
+GGUF = "gguf/"
 _DATA, _OUT = Path("../shared/data"), Path("build/bench")
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder that holds the benchmarks' files, or `bench` in it.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder of runs.")]
@@ -38,12 +46,15 @@ def listed(data: DataFolder = _DATA) -> None:
 @app.command("run")
 def run(
     names: Annotated[list[str], typer.Argument(help="Benchmarks, or 'all' of those whose files are there.")],
-    model: Annotated[str, typer.Option(help="As Inspect names it: vedette/experts, openai-api/NAME/MODEL, hf/…")],
+    model: Annotated[
+        str, typer.Option(help="vedette/experts, gguf/FILE, or as Inspect names it: openai-api/NAME/MODEL, hf/…")
+    ],
     data: DataFolder = _DATA,
     out: OutFolder = _OUT,
     protocol: Annotated[str, typer.Option(help="How to ask: see `vedette bench list`.")] = USUAL,
     limit: Annotated[int, typer.Option(min=0, help="The first items of each, for a quick look; 0: all.")] = 0,
     connections: Annotated[int, typer.Option(min=1, help="Replies that are waited for at once.")] = 8,
+    context: Annotated[int, typer.Option(min=512, help="Tokens that a model of gguf/FILE may see at once.")] = 8_192,
     address: Annotated[str, typer.Option(help="Of an OpenAI-compatible server: http://127.0.0.1:8080/v1")] = "",
     retries: Annotated[int, typer.Option(min=0, help="Of a request that fails.")] = 3,
     patience: Annotated[int, typer.Option(min=1, help="Seconds that a reply may take, retries included.")] = 600,
@@ -53,7 +64,6 @@ def run(
 ) -> None:
     """Ask a model; finished items are kept, so that the same command goes on where it was stopped."""
     from vedette.bench.asked import Asked
-    from vedette.bench.report import value_of
 
     chosen = [name for name, one in benchmarks().items() if found(one, data)] if names == ["all"] else names
     asked = Asked(
@@ -69,10 +79,32 @@ def run(
             from vedette.bench import run as running
         except ModuleNotFoundError as error:
             raise ConfigError(f"asking '{model}' needs {error.name}", remedy="pip install 'vedette[bench]'") from error
-        runs = running.run(chosen, asked, out, display="plain" if progress else "none")
+        asking = _in_process(asked, context) if model.startswith(GGUF) else nullcontext(asked)
+        with asking as whom:
+            _tell(running.run(chosen, whom, out, display="plain" if progress else "none"))
+        return
+    _tell(runs)
+
+
+def _tell(runs: Iterator[tuple[Measured, Path]]) -> None:
+    from vedette.bench.report import value_of
+
     for measured, place in runs:
         print(f"{measured.benchmark}: {measured.headline['name']} {value_of(measured.headline)}, n = {measured.n:,}")
         print(f"  {place}", file=sys.stderr)
+
+
+@contextmanager
+def _in_process(asked: Asked, context: int) -> Iterator[Asked]:
+    """A GGUF file, served on the loopback while it is asked."""
+    from msgspec.structs import replace
+
+    from vedette.engine.backends.llamacpp import served
+
+    file = Path(asked.model.removeprefix(GGUF))
+    os.environ.setdefault("GGUF_API_KEY", "none")
+    with served(file, context=context, parallel=asked.connections) as address:
+        yield replace(asked, model=f"openai-api/gguf/{file.stem}", name=f"{GGUF}{file.stem}", address=address)
 
 
 def _pairs(given: list[str]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Generative models: where they run."""

@@ -1,0 +1,1 @@
+"""One module a backend; heavy libraries load here and nowhere else."""
