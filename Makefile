@@ -86,7 +86,7 @@ RUNS = build/bench
 CTI = cti-mcq cti-rcm cti-rcm-2021 cti-rcm-2000 cti-vsp cti-ate cti-taa
 
 bench: $(VENV)/installed-train ## CTI-Bench on the embedded models and TF-IDF, over ../shared/data; writes build/bench/report.html
-	for model in experts open-book constant chance; do \
+	for model in embedded constant chance; do \
 		$(VENV)/bin/vedette bench run $(CTI) --model vedette/$$model --out $(RUNS) || exit 1; done
 	test -e $(RUNS)/cti-ate.tf-idf.zero-shot || $(PY) bench/experts_baseline.py --runs $(RUNS) --out $(RUNS)/tf-idf.json
 	$(VENV)/bin/vedette bench report $(RUNS)

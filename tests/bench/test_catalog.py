@@ -175,11 +175,13 @@ def test_own_questions_are_made_from_facts(name: str) -> None:
 def test_protocols_differ_in_what_is_asked() -> None:
     every = [Item(id=str(n), kind=Kind.CHOICE, prompt=f"Question {n}", right=("B",), letters="ABCD") for n in range(9)]
     asked = {name: prompt_of(every[0], protocol, every) for name, protocol in PROTOCOLS.items()}
-    assert asked["zero-shot"] == asked["no-reasoning"] == "Question 0"
+    assert asked["zero-shot"] == asked["no-reasoning"] == asked["open-book"] == "Question 0"
     assert asked["likelihood"] == "Question 0\nAnswer:"
     shown = asked["five-shot"]
     assert shown.count("\nB\n") == 5
     assert shown.endswith("Question 0")
     assert shown.count("Question 0") == 1
+    told = prompt_of(every[0], PROTOCOLS["open-book"], every, ["A passage."])
+    assert told == "These passages may help:\n\nA passage.\n\nQuestion 0"
     assert fits(PROTOCOLS["likelihood"], Kind.CHOICE)
     assert not fits(PROTOCOLS["likelihood"], Kind.VECTOR)

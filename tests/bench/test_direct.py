@@ -52,7 +52,7 @@ def test_the_command(data: Path, tmp_path: Path) -> None:
 
 def test_an_embedded_model_has_no_likelihoods(data: Path, tmp_path: Path) -> None:
     asked = Asked(model="vedette/constant", way=PROTOCOLS["likelihood"], data=data, any_version=True)
-    with pytest.raises(ConfigError, match="likelihood"):
+    with pytest.raises(ConfigError, match="one way, not by 'likelihood'"):
         list(direct.run(["cti-rcm"], asked, tmp_path))
 
 

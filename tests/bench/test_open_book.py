@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from vedette.bench.items import Item, Kind
-from vedette.bench.open_book import OpenBook, telling
+from vedette.bench.open_book import OpenBook, Together, telling
 
 pytestmark = pytest.mark.facts
 
@@ -55,6 +55,23 @@ def test_threads_have_stores_of_their_own(book: OpenBook) -> None:
     assert "passages" in book.name
 
 
+def test_passages_for_a_language_model(book: OpenBook) -> None:
+    told = book.passages(asked("Which one reads LSASS?", "LSASS Memory", "Junk Data"))
+    assert any(passage.startswith("LSASS Memory: ") for passage in told)
+    assert len(told) == len(set(told)) <= 3
+    assert book.reads_on(Kind.CHOICE)
+    assert not book.reads_on(Kind.WEAKNESS)
+
+
 def test_words_that_say_something() -> None:
     assert telling("Which of the following techniques uses PowerShell?") == ["techniques", "uses", "powershell"]
     assert telling("PowerShell", ["powershell"]) == ["powershell"]
+
+
+def test_experts_and_book_together() -> None:
+    model = Together()
+    weakness = Item(id="1", kind=Kind.WEAKNESS, prompt="?", text="SQL injection in the search form", right=("CWE-89",))
+    assert model.answer(weakness) == "CWE-89"
+    assert model.answer(asked("Which one reads LSASS?", "Junk Data", "LSASS Memory")) == "B"
+    assert "experts" in model.name
+    assert "open book" in model.name

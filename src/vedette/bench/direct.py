@@ -16,7 +16,7 @@ from vedette.bench.catalog import benchmark, items
 from vedette.bench.items import Item
 from vedette.bench.measured import Made, Measured, Record, measure, write
 from vedette.bench.models import MODELS, Model
-from vedette.bench.protocol import fits, prompt_of
+from vedette.bench.protocol import OPEN, USUAL, prompt_of
 from vedette.bench.scoring import Same, score
 from vedette.errors import ConfigError
 
@@ -29,8 +29,8 @@ def run(names: Sequence[str], asked: Asked, out: Path) -> Iterator[tuple[Measure
     model: Model = MODELS.load(name)(**asked.model_args)
     for each in names:
         which = benchmark(each)
-        if way.likelihood or not fits(way, which.kind):
-            raise ConfigError(f"embedded models have no likelihoods of letters ('{way.name}')", remedy="take another")
+        if way.name != USUAL:
+            raise ConfigError(f"embedded models answer one way, not by '{way.name}'", remedy=f"leave '{USUAL}'")
         every = items(which, asked.data, any_version=asked.any_version)
         chosen = every[: asked.limit] if asked.limit else every
         with sameness(which.kind) as same, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -41,7 +41,8 @@ def run(names: Sequence[str], asked: Asked, out: Path) -> Iterator[tuple[Measure
             versions={"vedette": __version__},
         )  # fmt: skip
         prompts = {item.id: prompt_of(item, way, every) for item in chosen}
-        measured = measure(which, way.name, made, prompts, records)
+        protocol = OPEN if model.reads_on(which.kind) else way.name
+        measured = measure(which, protocol, made, prompts, records)
         yield measured, write(out, measured, records)
 
 

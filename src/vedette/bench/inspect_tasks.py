@@ -24,6 +24,7 @@ from vedette.bench.actors import sameness
 from vedette.bench.catalog import benchmark, benchmarks, items
 from vedette.bench.items import Item, Kind
 from vedette.bench.models import MODELS, Model
+from vedette.bench.open_book import OpenBook
 from vedette.bench.protocol import USUAL, Protocol, fits, prompt_of, protocol
 from vedette.errors import ConfigError
 
@@ -36,15 +37,15 @@ def made(name: str, data: str, way: Protocol, *, limit: int = 0, any_version: bo
     """`data`: folder of the benchmarks' files; `limit`: the first items, for a quick look."""
     which = benchmark(name)
     if not fits(way, which.kind):
-        raise ConfigError(f"'{way.name}' asks for letters, which '{name}' has none of", remedy="take 'zero-shot'")
+        raise ConfigError(f"'{way.name}' is for multiple choice, which '{name}' is not", remedy="take 'zero-shot'")
     every = items(which, Path(data), any_version=any_version)
-    samples = [
-        Sample(
-            id=item.id, target=list(item.right), metadata={ITEM: msgspec.to_builtins(item)},
-            input=[ChatMessageUser(content=prompt_of(item, way, every), metadata={ITEM: msgspec.to_builtins(item)})],
-        )
-        for item in (every[:limit] if limit else every)
-    ]  # fmt: skip
+    book = OpenBook() if way.open_book else None
+    samples = []
+    for item in every[:limit] if limit else every:
+        content = prompt_of(item, way, every, book.passages(item) if book else ())
+        known = {ITEM: msgspec.to_builtins(item)}
+        message = ChatMessageUser(content=content, metadata=known)
+        samples.append(Sample(id=item.id, target=list(item.right), metadata=known, input=[message]))
     more = {} if way.reasoning else {"extra_body": NO_REASONING}
     return Task(
         name=which.name.replace("-", "_"), dataset=MemoryDataset(samples, name=which.name),

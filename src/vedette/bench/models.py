@@ -27,12 +27,21 @@ class Model(Protocol):
 
     def answer(self, item: Item) -> str: ...
 
+    def reads_on(self, kind: Kind) -> bool:
+        """Whether it looks such answers up in reference works, which makes it a protocol of its own."""
+        ...
 
-class Shipped:
+
+class Closed:
+    def reads_on(self, _: Kind) -> bool:
+        return False
+
+
+class Shipped(Closed):
     """The experts, asked by NVD's habits, which the benchmarks' truth follows. What they do not know they leave out."""
 
-    def __init__(self, weights: Path | None = None) -> None:
-        self._experts = Experts.load(weights)
+    def __init__(self, weights: str | Path | None = None) -> None:
+        self._experts = Experts.load(Path(weights) if weights else None)
         self.name = self._experts.name
         self._ways: dict[Kind, Callable[[Item], str]] = {
             Kind.WEAKNESS: self._weakness, Kind.VECTOR: self._vector, Kind.SCORE: self._score,
@@ -67,7 +76,7 @@ class Shipped:
         return best.id.partition(".")[0] if best else NONE
 
 
-class Constant:
+class Constant(Closed):
     """The same answer to every item: of two letters often right the better known one, the commonest weakness …"""
 
     name = "constant"
@@ -90,7 +99,7 @@ CONSTANT: dict[Kind, str] = {
 }
 
 
-class Chance:
+class Chance(Closed):
     """Blind, but never the same way: a right kind of answer drawn by the item's id."""
 
     def __init__(self, seed: int = 20) -> None:
@@ -118,6 +127,7 @@ MODELS: Registry[Callable[[], Model]] = Registry(
     {
         "experts": "vedette.bench.models:Shipped",
         "open-book": "vedette.bench.open_book:OpenBook",
+        "embedded": "vedette.bench.open_book:Together",
         "constant": "vedette.bench.models:Constant",
         "chance": "vedette.bench.models:Chance",
     },

@@ -21,14 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.bench.items import Item, Kind
+from vedette.bench.models import Shipped
 from vedette.knowledge import index
+from vedette.knowledge.chunk import field_text
 from vedette.knowledge.postings import find_words
 from vedette.knowledge.record import Kind as Entry
-from vedette.knowledge.record import Rel
+from vedette.knowledge.record import Rel, decode
 from vedette.knowledge.search import STOP
 from vedette.knowledge.store import Knowledge
 
 Floats = NDArray[np.float32]
+LOOKED_UP = (Kind.CHOICE, Kind.ACTOR)
 NEAR = 400  # passages about the question that options are looked for in
 REPORT, VOTERS = 600, 200  # words of a report, passages that vote
 SPEAKING = (Entry.GROUP, Entry.ACTOR, Entry.CAMPAIGN, Entry.SOFTWARE, Entry.TOOL)
@@ -50,6 +53,13 @@ class OpenBook:
             sources = len({unit.source for unit in knowledge.units})
             self.name = f"open book, {len(_Book(knowledge).concepts):,} passages of {sources} sources"
 
+    def reads_on(self, kind: Kind) -> bool:
+        return kind in LOOKED_UP
+
+    def passages(self, item: Item) -> list[str]:
+        """What a language model is given to read before the question: for each option the best passage."""
+        return self._book.passages(item.text, item.choices)
+
     def answer(self, item: Item) -> str:
         if item.kind is Kind.ACTOR:
             return self._book.actor(item.text)
@@ -66,6 +76,20 @@ class OpenBook:
             self._mine.book = _Book(Knowledge.open(self._path))
         book: _Book = self._mine.book
         return book
+
+
+class Together:
+    """All that answers without a language model: the experts, and the open book for the rest."""
+
+    def __init__(self, weights: str | Path | None = None, store: str | Path | None = None) -> None:
+        self._parts = (Shipped(weights), OpenBook(store))
+        self.name = " and ".join(part.name for part in self._parts)
+
+    def reads_on(self, kind: Kind) -> bool:
+        return kind in LOOKED_UP
+
+    def answer(self, item: Item) -> str:
+        return next((reply for part in self._parts if (reply := part.answer(item))), "")
 
 
 class _Book:
@@ -93,6 +117,19 @@ class _Book:
         if not any(by_words) and not any(together):  # vectors are always near something
             return np.zeros(len(choices), dtype=np.float32)
         return _loudest(by_words) + _loudest(self._by_vectors(question, choices, near)) + _loudest(together)
+
+    def passages(self, question: str, choices: Sequence[str]) -> list[str]:
+        asked = telling(question)
+        best = [int(self._scores([*asked, *telling(choice, asked)]).argmax()) for choice in (*choices, "")]
+        numbers = dict.fromkeys(int(self._searcher.matrix.numbers[self.concepts[place]]) for place in best)
+        return [self._text(number) for number in numbers]
+
+    def _text(self, passage: int) -> str:
+        """With the name of what it is about."""
+        sql = """SELECT p.field, p.start, p.stop, r.name, r.body FROM passage p JOIN record r ON p.record = r.number
+                 WHERE p.number = ?"""
+        field, start, stop, name, body = self._knowledge.db.execute(sql, (passage,)).fetchone()
+        return f"{name}: {(field_text(decode(body), field) or '')[start:stop]}"
 
     def _scores(self, words: Sequence[str]) -> Floats:
         """bm25 of the concepts' passages."""

@@ -22,6 +22,7 @@ class Protocol(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 7
     likelihood: bool = False  # the likeliest letter, instead of what is written
     reasoning: bool = True  # where a model can be told not to
+    open_book: bool = False  # passages of the knowledge store come first
 
 
 _ALL = (
@@ -30,12 +31,16 @@ _ALL = (
     Protocol(name="five-trials", about="the own prompt five times at temperature 0.7", temperature=0.7, trials=5),
     Protocol(name="no-reasoning", about="the own prompt, reasoning switched off where a model has it", reasoning=False),
     Protocol(
+        name="open-book", about="the reference works at hand: passages of the knowledge store before the own prompt",
+        open_book=True,
+    ),
+    Protocol(
         name="likelihood", about="multiple choice: the letter that is likeliest to come first", likelihood=True,
         max_tokens=1,
     ),
 )  # fmt: skip
 PROTOCOLS = {one.name: one for one in _ALL}
-USUAL = "zero-shot"
+USUAL, OPEN = "zero-shot", "open-book"
 
 
 def protocol(name: str) -> Protocol:
@@ -47,15 +52,16 @@ def protocol(name: str) -> Protocol:
 
 
 def fits(way: Protocol, kind: Kind) -> bool:
-    return kind is Kind.CHOICE or not way.likelihood
+    return kind is Kind.CHOICE or not (way.likelihood or way.open_book)
 
 
-def prompt_of(item: Item, way: Protocol, every: Sequence[Item]) -> str:
+def prompt_of(item: Item, way: Protocol, every: Sequence[Item], passages: Sequence[str] = ()) -> str:
     """The whole user message. Examples are other items, chosen by a hash of their ids; the item itself is never one."""
     others = sorted((o for o in every if o.id != item.id), key=lambda o: crc32(f"{way.seed} {o.id}".encode()))
     shown = [f"{other.prompt}\n{answer_of(other)}" for other in others[: way.shots]] if way.shots else []
     asked = f"{item.prompt}\nAnswer:" if way.likelihood else item.prompt
-    return "\n\n".join([*shown, asked])
+    told = ["These passages may help:", *passages] if passages else []
+    return "\n\n".join([*told, *shown, asked])
 
 
 def answer_of(item: Item) -> str:

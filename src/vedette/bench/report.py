@@ -66,9 +66,9 @@ def markdown(found: Sequence[Measured]) -> str:
     lines = ["| benchmark | protocol | n | model | measure | value [95 %] | invalid, % | published by others |"]
     lines.append("|---|---|--:|---|---|---|--:|---|")
     for runs in of_benchmarks(found).values():
-        for run in runs:
+        for place, run in enumerate(runs):
             invalid = next((100 * r["value"] for r in run.rows if r["name"] == "invalid"), 0.0)
-            told = "; ".join(f"{p.name} {_plain(p.value, run)}" for p in comparable(run))
+            told = "" if place else "; ".join(f"{p.name} {_plain(p.value, run)}" for p in comparable(run))
             lines.append(
                 f"| {run.benchmark} | {run.protocol} | {run.n:,} | {run.model} | {run.headline['name']} |"
                 f" {value_of(run.headline)} | {invalid:.1f} | {told} |"
