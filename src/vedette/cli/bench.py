@@ -65,7 +65,8 @@ def run(
     """Ask a model; finished items are kept, so that the same command goes on where it was stopped."""
     from vedette.bench.asked import Asked
 
-    chosen = [name for name, one in benchmarks().items() if found(one, data)] if names == ["all"] else names
+    chosen = [name for name, one in benchmarks().items() if one.files and found(one, data)]
+    chosen = chosen if names == ["all"] else names
     asked = Asked(
         model=model, way=named(protocol), data=data, limit=limit, any_version=any_version, address=address,
         connections=connections, retries=retries, patience=patience, model_args=_pairs(model_arg or []),
