@@ -29,7 +29,7 @@ from vedette.bench import experts_tasks as tasks
 from vedette.bench.catalog import benchmark, items
 from vedette.bench.items import Item
 from vedette.bench.measured import Made, Record, measure, write
-from vedette.bench.protocol import PROTOCOLS, prompt_of
+from vedette.bench.protocol import USUAL
 from vedette.bench.rows import Row, resampled, row
 from vedette.bench.scoring import base_score, micro, score
 from vedette.experts.domain import domains_of
@@ -59,15 +59,15 @@ def linear(alpha: float = 2e-6) -> SGDClassifier:
 def keep(runs: Path | None, name: str, asked: Sequence[Item], replies: Sequence[str]) -> None:
     """As a run of `vedette bench`."""
     if runs:
-        which, way = benchmark(name), PROTOCOLS["zero-shot"]
+        which = benchmark(name)
         versions = {"scikit-learn": sklearn.__version__, "numpy": np.__version__}
         made = Made(model="tf-idf", exact_model=f"tf-idf and a linear model, seed {SEED}", tokens={}, versions=versions)
         records = [
             Record(trial=1, outcome=score(item, reply), reply=reply, seconds=0.0)
             for item, reply in zip(asked, replies, strict=True)
         ]
-        prompts = {item.id: prompt_of(item, way, asked) for item in asked}
-        write(runs, measure(which, way.name, made, prompts, records), records)
+        prompts = {item.id: item.prompt for item in asked}
+        write(runs, measure(which, USUAL, made, prompts, records), records)
 
 
 def weakness(cves: Sequence[Cve], bench: Path, party: Convention, runs: Path | None) -> Rows:

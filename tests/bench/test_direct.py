@@ -46,6 +46,8 @@ def test_the_command(data: Path, tmp_path: Path) -> None:
     assert measured.seconds > 0
     wrong = CliRunner().invoke(app, ["bench", "run", "cti-rmc", "--model", "vedette/experts", *options])
     assert "cti-rcm" in str(wrong.exception)
+    odd = CliRunner().invoke(app, ["bench", "run", "all", "--model", "vedette/constant", "-M", "x=1", *options])
+    assert "no such argument" in str(odd.exception)
     nobody = CliRunner().invoke(app, ["bench", "run", "cti-rcm", "--model", "vedette/expert", *options])
     assert "experts" in str(nobody.exception)
 

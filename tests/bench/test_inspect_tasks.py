@@ -69,6 +69,7 @@ def test_baselines_answer_everything(data: Path, tmp_path: Path) -> None:
 def test_trials_and_limits(data: Path, tmp_path: Path) -> None:
     ((told, _),) = run(["cti-mcq"], asked(data, "vedette/constant", way=PROTOCOLS["five-trials"], limit=2), tmp_path)
     assert (told.n, told.protocol) == (2, "five-trials")
+    assert told.name == "cti-mcq.vedette-constant.five-trials.first-2"
 
 
 Reply = Callable[[str], tuple[int, bytes]]  # of a prompt: status and body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,8 +14,10 @@ pytestmark = pytest.mark.facts
 
 
 @pytest.fixture(scope="module")
-def book() -> OpenBook:
-    return OpenBook()
+def book() -> Iterator[OpenBook]:
+    made = OpenBook()
+    yield made
+    made.close()
 
 
 def asked(question: str, *choices: str) -> Item:
@@ -75,3 +78,4 @@ def test_experts_and_book_together() -> None:
     assert model.answer(asked("Which one reads LSASS?", "Junk Data", "LSASS Memory")) == "B"
     assert "experts" in model.name
     assert "open book" in model.name
+    model.close()

@@ -36,8 +36,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str
     model: str  # as it was asked for
     exact_model: str  # as it names itself, with its weights
-    item_set: str  # sha256 of the ids and prompts, in order
+    item_set: str  # sha256 of the ids and of the benchmark's own prompts, in order
     n: int
+    limit: int = 0  # of the first items; 0: all
     rows: list[Row]  # the headline first
     slices: dict[str, list[Row]]
     seconds: float  # of the model, summed over items
@@ -52,7 +53,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"{self.benchmark}.{self.model}.{self.protocol}".replace("/", "-")
+        part = f".first-{self.limit}" if self.limit else ""
+        return f"{self.benchmark}.{self.model}.{self.protocol}{part}".replace("/", "-")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,17 +74,18 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     exact_model: str
     tokens: dict[str, int]
     versions: dict[str, str]
+    limit: int = 0
 
 
 def measure(
     which: Benchmark, protocol: str, made: Made, prompts: Mapping[str, str], records: Sequence[Record]
 ) -> Measured:  # fmt: skip
-    """`prompts`: of each item, in the order of the benchmark."""
+    """`prompts`: the benchmark's own, of each item, in their order."""
     outcomes = [record.outcome for record in records]
     slices = sorted({name for outcome in outcomes for name in outcome.slices})
     return Measured(
         benchmark=which.name, kind=which.kind, protocol=protocol, model=made.model, exact_model=made.exact_model,
-        item_set=item_set(prompts.items()), n=len(prompts),
+        item_set=item_set(prompts.items()), n=len(prompts), limit=made.limit,
         rows=rows(which.kind, outcomes, _tree(which.kind, outcomes)),
         slices={name: by_slice(which.kind, outcomes, name) for name in slices},
         seconds=round(sum(record.seconds for record in records), 3), tokens=made.tokens, versions=made.versions,

@@ -31,10 +31,17 @@ class Model(Protocol):
         """Whether it looks such answers up in reference works, which makes it a protocol of its own."""
         ...
 
+    def close(self) -> None: ...
+
 
 class Closed:
+    """A model that looks nothing up."""
+
     def reads_on(self, _: Kind) -> bool:
         return False
+
+    def close(self) -> None:
+        pass
 
 
 class Shipped(Closed):

@@ -49,6 +49,7 @@ class OpenBook:
     def __init__(self, store: str | Path | None = None) -> None:
         self._path = Path(store) if store else None
         self._mine = threading.local()  # a store is not shared between threads
+        self._opened: list[Knowledge] = []
         with Knowledge.open(self._path) as knowledge:
             sources = len({unit.source for unit in knowledge.units})
             self.name = f"open book, {len(_Book(knowledge).concepts):,} passages of {sources} sources"
@@ -73,9 +74,16 @@ class OpenBook:
     @property
     def _book(self) -> _Book:
         if not hasattr(self._mine, "book"):
-            self._mine.book = _Book(Knowledge.open(self._path))
+            store = Knowledge.open(self._path)
+            self._opened.append(store)
+            self._mine.book = _Book(store)
         book: _Book = self._mine.book
         return book
+
+    def close(self) -> None:
+        """Every thread's store; nothing is answered after it."""
+        while self._opened:
+            self._opened.pop().close()
 
 
 class Together:
@@ -90,6 +98,10 @@ class Together:
 
     def answer(self, item: Item) -> str:
         return next((reply for part in self._parts if (reply := part.answer(item))), "")
+
+    def close(self) -> None:
+        for part in self._parts:
+            part.close()
 
 
 class _Book:

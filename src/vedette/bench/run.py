@@ -52,18 +52,15 @@ def _kept(log: EvalLog, asked: Asked, out: Path) -> tuple[Measured, Path]:
     samples = log.samples or []
     usage = list((log.stats.model_usage or {}).values())
     made_by = Made(
-        model=asked.told, versions={"vedette": __version__, "inspect-ai": version("inspect-ai")},
+        model=asked.told, limit=asked.limit,
+        versions={"vedette": __version__, "inspect-ai": version("inspect-ai")},
         exact_model=next((s.output.model for s in samples if s.output and s.output.model), asked.told),
         tokens={"in": sum(u.input_tokens for u in usage), "out": sum(u.output_tokens for u in usage)},
     )  # fmt: skip
-    prompts = {str(s.id): _prompt(s) for s in samples if s.epoch == 1}
+    prompts = {str(s.id): str(s.metadata[ITEM]["prompt"]) for s in samples if s.epoch == 1}
     records = [_record(sample) for sample in samples]
     measured = measure(which, asked.way.name, made_by, prompts, records)
     return measured, write(out, measured, records)
-
-
-def _prompt(sample: EvalSample) -> str:
-    return sample.input if isinstance(sample.input, str) else "\n".join(m.text for m in sample.input)
 
 
 def _record(sample: EvalSample) -> Record:
