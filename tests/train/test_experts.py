@@ -163,9 +163,9 @@ def ngrams(recipe: Recipe, material: Material, base: Path) -> Ngrams:
     return fit(choice, shown, LABELS, 1)
 
 
-def _served(network: Network, ngrams: Ngrams, base: Path, folder: Path) -> Reader:
+def _served(network: Network, ngrams: Ngrams, base: Path, folder: Path, *, quantise: bool) -> Reader:
     (folder / "tokenizer.json").write_bytes((base / "tokenizer.json").read_bytes())
-    export(network, folder / "experts.onnx")
+    export(network, folder / "experts.onnx", quantise=quantise)
     write_heads(network, ngrams, folder / "heads.npz")
     return Reader(folder)
 
@@ -174,8 +174,10 @@ def test_the_files_answer_like_the_networks(
     run: Run, ngrams: Ngrams, base: Path, material: Material, tmp_path: Path
 ) -> None:
     network = run.averaged()
-    reader = _served(network, ngrams, base, tmp_path)
     texts = list(TEXTS.values())
+    small = _served(network, ngrams, base, tmp_path, quantise=True)
+    assert small.all(texts, ("weakness",))["weakness"][0][:, 0].argmax(1).tolist() == [0, 1, 2]
+    reader = _served(network, ngrams, base, tmp_path, quantise=False)
     found = reader.all(texts, ("weakness", "severity", "ssvc", "techniques"))
     with torch.no_grad():
         pooled = network.pool(*material.shown.tokens.padded([0, 1, 2]))
@@ -223,7 +225,7 @@ def test_another_family_of_encoders_trains_and_serves(
     run.learn()
     network = run.averaged()
     (tmp_path / "out").mkdir()
-    reader = _served(network, ngrams, other, tmp_path / "out")
+    reader = _served(network, ngrams, other, tmp_path / "out", quantise=False)
     with torch.no_grad():
         pooled = network.pool(*material.shown.tokens.padded([0, 1, 2]))
         answers = network.weakness(pooled).numpy()

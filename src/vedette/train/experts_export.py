@@ -47,7 +47,7 @@ def _trace(network: Network, path: Path) -> None:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Served(network.eval()), (ids,), str(path), dynamo=False, opset_version=OPSET,
+            Served(network).eval(), (ids,), str(path), dynamo=False, opset_version=OPSET,
             input_names=["ids"], output_names=["pooled"], dynamic_axes={"ids": {0: "tokens"}},
         )  # fmt: skip
 
