@@ -79,7 +79,7 @@ def test_the_whole_suite(model: Path, shared: Path, tmp_path: Path) -> None:
     for run in runs:
         assert (run.n, run.model) == (2, "gguf/tiny")
         assert run.tokens["out"] > 0
-        assert run.tokens["in"] > run.n
+        assert run.tokens["in"] > 0  # of a prompt that was asked before, only what is new counts
 
 
 def test_the_likeliest_letter(model: Path, shared: Path, tmp_path: Path) -> None:
