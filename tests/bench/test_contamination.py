@@ -58,6 +58,11 @@ def test_files_of_every_kind(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(InputError, match=r"empty\.jsonl"):
         list(training_texts([tmp_path / "empty.jsonl"]))
+    (tmp_path / "broken.jsonl").write_text("{")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 nothing else PAR1")
+    for name in ("broken.jsonl", "broken.parquet"):
+        with pytest.raises(InputError, match=name.replace(".", r"\.")):
+            list(training_texts([tmp_path / name]))
     with pytest.raises(InputError, match="cannot be read"):
         list(training_texts([tmp_path / "none.jsonl"]))
 

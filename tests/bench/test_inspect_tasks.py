@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from typer.testing import CliRunner
 from vedette.bench import direct
 from vedette.bench.asked import Asked
 from vedette.bench.measured import compared, every, read
-from vedette.bench.protocol import PROTOCOLS
+from vedette.bench.protocol import PROTOCOLS, Protocol
 from vedette.bench.run import LOGS, run
 from vedette.cli import app
 from vedette.errors import InputError
@@ -45,9 +46,8 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def asked(data: Path, model: str, **more: object) -> Asked:
-    settings = {"way": PROTOCOLS["zero-shot"], "any_version": True, **more}
-    return Asked(model=model, data=data, **settings)  # type: ignore[arg-type]
+def asked(data: Path, model: str, way: Protocol = PROTOCOLS["zero-shot"], **more: Any) -> Asked:
+    return Asked(model=model, data=data, way=way, any_version=True, **more)
 
 
 def test_the_experts_through_inspect(data: Path, tmp_path: Path) -> None:

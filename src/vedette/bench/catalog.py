@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
@@ -17,9 +15,10 @@ from vedette.config import Settings, load_toml
 from vedette.errors import ConfigError, InputError
 from vedette.knowledge.inputs import Input
 from vedette.knowledge.store import Knowledge
-from vedette.registry import near
+from vedette.registry import Registry, near
 
 FILE = Path(__file__).with_name("catalog.toml")
+SUITES = "vedette.bench.suites"
 MEMBER = "#"  # between an archive and the end of a member's path
 
 
@@ -72,7 +71,7 @@ def items(which: Benchmark, data: Path, *, any_version: bool = False) -> list[It
     if not which.files:
         return _own(which)
     contents = [_content(which, name, digest, data, any_version) for name, digest in which.files.items()]
-    read = _reader(which)
+    read = _loaded(which)
     parts: list[Iterator[Item]] = [read(contents)] if which.together else [read(*content) for content in contents]
     made = [item for part in parts for item in part]
     if which.items and len(made) != which.items and not any_version:
@@ -91,10 +90,8 @@ def _own(which: Benchmark) -> list[Item]:
     return made
 
 
-def _reader(which: Benchmark) -> Callable[..., Iterator[Item]]:
-    module, _, name = which.reader.partition(":")
-    found: Any = getattr(import_module(f"vedette.bench.suites.{module}"), name)
-    return found  # type: ignore[no-any-return]
+def _loaded(which: Benchmark) -> Callable[..., Iterator[Item]]:
+    return Registry[Callable[..., Iterator[Item]]]("reader", {which.name: f"{SUITES}.{which.reader}"}).load(which.name)
 
 
 def _content(which: Benchmark, name: str, digest: str, data: Path, any_version: bool) -> tuple[bytes, str]:

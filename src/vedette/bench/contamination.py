@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-from arro3.io import read_parquet
 
 from vedette.bench.items import Item
 from vedette.bench.measured import Measured, values
 from vedette.bench.rows import Row, row
 from vedette.errors import InputError
+from vedette.knowledge.parquet import batches
 from vedette.overlap import Index, cve_ids, fields_of, grams, words
 
 SMALL = 5  # words of the grams that likeness is counted by
@@ -42,7 +42,7 @@ def training_texts(paths: Sequence[Path]) -> Iterator[str]:
 
 
 def _parquet(path: Path) -> Iterator[str]:
-    for batch in read_parquet(path):
+    for batch in batches(path):
         for name in batch.schema.names:
             yield from (value for value in batch[name].to_pylist() if value and isinstance(value, str))
 
@@ -52,8 +52,11 @@ def _rows(path: Path) -> Iterator[str]:
         content = path.read_bytes()
     except OSError as exc:
         raise InputError(f"cannot be read: {exc.strerror}", where=str(path), remedy="check the path") from exc
-    for _, texts in fields_of(path.name, content):
-        yield from texts
+    try:
+        for _, texts in fields_of(path.name, content):
+            yield from texts
+    except ValueError as exc:
+        raise InputError(f"cannot be read: {exc}", where=str(path), remedy="give JSON, JSONL, CSV or TSV") from exc
 
 
 def touched(items: Sequence[Item], texts: Iterable[str]) -> dict[str, Touch]:

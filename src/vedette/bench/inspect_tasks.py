@@ -1,13 +1,14 @@
 """The benchmarks as Inspect tasks, and the embedded models as an Inspect provider.
 
 `inspect eval vedette/cti_rcm --model vedette/experts -T data=FOLDER`. Inspect finds this module by its entry point. It
-does the running: concurrency, retries, caching, logs, the viewer, and every server and library that it has providers
+does the running: concurrency, retries, logs, the viewer, and every server and library that it has providers
 for. What is asked and what counts as right is ours, so that all models are measured alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +40,14 @@ def made(name: str, data: str, way: Protocol, *, limit: int = 0, any_version: bo
     if not fits(way, which.kind):
         raise ConfigError(f"'{way.name}' is for multiple choice, which '{name}' is not", remedy="take 'zero-shot'")
     every = items(which, Path(data), any_version=any_version)
-    book = OpenBook() if way.open_book else None
+    chosen = every[:limit] if limit else every
+    told = _passages(chosen) if way.open_book else {}
     samples = []
-    for item in every[:limit] if limit else every:
-        content = prompt_of(item, way, every, book.passages(item) if book else ())
-        known = {ITEM: msgspec.to_builtins(item)}
-        message = ChatMessageUser(content=content, metadata=known)
-        samples.append(Sample(id=item.id, target=list(item.right), metadata=known, input=[message]))
+    for item in chosen:
+        known = msgspec.to_builtins(item)
+        content = prompt_of(item, way, every, told.get(item.id, ()))
+        message = ChatMessageUser(content=content, metadata={ITEM: {**known, "right": []}})  # no model sees the answer
+        samples.append(Sample(id=item.id, target=list(item.right), metadata={ITEM: known}, input=[message]))
     more = {} if way.reasoning else {"extra_body": NO_REASONING}
     return Task(
         name=which.name.replace("-", "_"), dataset=MemoryDataset(samples, name=which.name),
@@ -54,6 +56,11 @@ def made(name: str, data: str, way: Protocol, *, limit: int = 0, any_version: bo
         config=GenerateConfig(temperature=way.temperature, max_tokens=way.max_tokens, seed=way.seed, **more),
         metadata={"benchmark": which.name, "protocol": way.name, "files": which.files, "limit": limit},
     )  # fmt: skip
+
+
+def _passages(chosen: Sequence[Item]) -> dict[str, list[str]]:
+    with closing(OpenBook()) as book:
+        return {item.id: book.passages(item) for item in chosen}
 
 
 @solver

@@ -18,7 +18,7 @@ from arro3.io import read_parquet, write_parquet
 from vedette.bench.catalog import Benchmark
 from vedette.bench.hierarchy import Hierarchy
 from vedette.bench.items import Kind
-from vedette.bench.rows import RESAMPLES, SEED, Row
+from vedette.bench.rows import RESAMPLES, SEED, Row, interval
 from vedette.bench.scoring import WORST, Outcome, by_slice, lower_is_better, rows
 from vedette.errors import ConfigError, InputError
 from vedette.knowledge.store import Knowledge
@@ -152,7 +152,7 @@ def read(place: Path) -> Measured:
 
 
 def every(folder: Path) -> list[Measured]:
-    """All runs in a folder of runs, by benchmark and value."""
+    """All runs in a folder of runs, by benchmark, protocol and model."""
     found = [read(path.parent) for path in sorted(folder.glob(f"*/{SCORES}"))]
     return sorted(found, key=lambda m: (m.benchmark, m.protocol, m.model))
 
@@ -167,7 +167,10 @@ def values(place: Path, kind: Kind) -> dict[str, float]:
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """Of two models on the same items: the second's mean less the first's."""
+    """Of two models on the same items: the second's mean over items less the first's.
+
+    Of sets it is the mean F1 of items, not micro-F1; an invalid vector or score is WORST points off.
+    """
 
     value: float
     low: float
@@ -192,12 +195,10 @@ def compared(first: Path, second: Path) -> Difference:
 def difference(first: Sequence[float], second: Sequence[float], *, lower: bool = False) -> Difference:
     """Paired over items. `lower`: whether a lower value is the better one."""
     gaps = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
-    rng = np.random.default_rng(SEED)
-    means = np.array([gaps[rng.integers(0, len(gaps), len(gaps))].mean() for _ in range(RESAMPLES)])
-    low, high = (float(np.quantile(means, q)) for q in (0.025, 0.975))
+    low, high = interval(gaps.tolist())
     up, down = int((gaps > 0).sum()), int((gaps < 0).sum())
     plain = set(map(float, (*first, *second))) <= {0.0, 1.0}
-    p = mcnemar(up, down) if plain else _flipped(gaps, rng)
+    p = mcnemar(up, down) if plain else _flipped(gaps, np.random.default_rng(SEED))
     better, worse = (down, up) if lower else (up, down)
     return Difference(float(gaps.mean()), low, high, p, len(gaps), better, worse)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vedette.bench.catalog import benchmarks, found
 from vedette.bench.protocol import PROTOCOLS, USUAL
 from vedette.bench.protocol import protocol as named
 from vedette.errors import ConfigError, VedetteError
@@ -25,12 +24,16 @@ _DATA, _OUT = Path("../shared/data"), Path("build/bench")
 DataFolder = Annotated[Path, typer.Option("--data", help="Folder that holds the benchmarks' files, or `bench` in it.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Folder of runs.")]
 
-app = typer.Typer(help="Measure models on public benchmarks (running needs 'vedette[bench]').", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure models on public benchmarks. Others than vedette/… need 'vedette[bench]'.", no_args_is_help=True
+)
 
 
 @app.command("list")
 def listed(data: DataFolder = _DATA) -> None:
     """The benchmarks, their items and licences, and which of them lie in the data folder; the protocols."""
+    from vedette.bench.catalog import benchmarks, found
+
     rows = [("benchmark", "items", "files", "licence", "what it asks")]
     for name, one in benchmarks().items():
         here = "here" if found(one, data) else "-"
@@ -62,8 +65,9 @@ def run(
     any_version: Annotated[bool, typer.Option(help="Also on files that are not the published ones.")] = False,
     progress: Annotated[bool, typer.Option(help="Show how far it is.")] = True,
 ) -> None:
-    """Ask a model; finished items are kept, so that the same command goes on where it was stopped."""
+    """Ask a model. What a server has answered is kept: the same command goes on where it was stopped."""
     from vedette.bench.asked import Asked
+    from vedette.bench.catalog import benchmarks, found
 
     chosen = [name for name, one in benchmarks().items() if one.files and found(one, data)]
     chosen = chosen if names == ["all"] else names
@@ -74,7 +78,7 @@ def run(
     if model.startswith("vedette/"):
         from vedette.bench import direct
 
-        runs = direct.run(chosen, asked, out)
+        _tell(direct.run(chosen, asked, out))
     else:
         try:
             from vedette.bench import run as running
@@ -83,8 +87,6 @@ def run(
         asking = _in_process(asked, context) if model.startswith(GGUF) else nullcontext(asked)
         with asking as whom:
             _tell(running.run(chosen, whom, out, display="plain" if progress else "none"))
-        return
-    _tell(runs)
 
 
 def _tell(runs: Iterator[tuple[Measured, Path]]) -> None:
@@ -129,7 +131,7 @@ def compare(
 
     told = measured.compared(first, second)
     a, b = measured.read(first), measured.read(second)
-    print(f"{b.model} less {a.model}, {a.benchmark}, {a.headline['name']}, n = {told.n:,}:")
+    print(f"{b.model} less {a.model}, {a.benchmark}, mean over items, n = {told.n:,}:")
     print(f"{told.value:+.4f} [{told.low:+.4f}, {told.high:+.4f}], p = {told.p:.4f}", end="")
     print(f"; better on {told.better:,} items, worse on {told.worse:,}")
     worse = told.low > 0 if lower_is_better(a.kind) else told.high < 0

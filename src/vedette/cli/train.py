@@ -66,7 +66,7 @@ def experts(
     work: Annotated[Path, typer.Option(help="Folder of the run: stopped, it goes on from there.")] = _WORK,
     seed: Annotated[int | None, typer.Option(help="Another seed than the recipe's.")] = None,
 ) -> None:
-    """Learn the embedded experts: forty minutes on two cores with AMX. Stopped, the same command goes on."""
+    """Learn the embedded experts: an hour on two cores with AMX. Stopped, the same command goes on."""
     try:
         from vedette.train import experts_finish
         from vedette.train.experts import Places

@@ -100,7 +100,7 @@ class Experts:
         threshold: float | None = None,
     ) -> Iterator[Weakness]:
         """In order and lazily. `threshold`: least probability of a decision, else the one that ships."""
-        self._column(convention)
+        self._column(convention)  # an unknown one is told at once, not with the first answer
         least = _share(self.calibration.weakness.threshold if threshold is None else threshold)
 
         def answer(text: str) -> Weakness:

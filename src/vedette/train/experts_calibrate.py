@@ -45,7 +45,7 @@ class Reads(Protocol):
 class Numbers:
     """What the runtime reads from `calibration.json`."""
 
-    mixes: dict[str, object] = field(default_factory=dict)
+    mixes: dict[str, Any] = field(default_factory=dict)
     weakness: dict[str, object] = field(default_factory=dict)
     severity: dict[str, object] = field(default_factory=dict)
     techniques: dict[str, object] = field(default_factory=dict)
@@ -147,11 +147,6 @@ def _of(both: Both, column: int, rows: NDArray[Any] | slice = slice(None)) -> Bo
     return both[0][rows, column], both[1][rows, column]
 
 
-def weakness_mix(numbers: Numbers, party: Convention) -> Mix:
-    found: Mix = numbers.mixes["weakness"][party]  # type: ignore[index]
-    return found
-
-
 def full_precision(numbers: Numbers, both: Both, cves: Sequence[Cve], weaknesses: Sequence[str]) -> None:
     """What the fp32 network says of the CVEs that measure the int8 file. `both`: of those, in their order."""
     _, check = halves(cves)
@@ -161,7 +156,7 @@ def full_precision(numbers: Numbers, both: Both, cves: Sequence[Cve], weaknesses
         shares = weakness_shares(measuring, weaknesses, party)
         said = shares.sum(1) > 0
         if name in numbers.measured:
-            best = mixed(_of(both, column, said), weakness_mix(numbers, party)).argmax(1)
+            best = mixed(_of(both, column, said), numbers.mixes["weakness"][party]).argmax(1)
             right = shares[said][np.arange(len(best)), best] > 0
             numbers.measured[f"{name}, fp32"] = round(float(right.mean()), 4)
 

@@ -28,8 +28,6 @@ from vedette.train.experts_cves import Cve
 from vedette.train.experts_model import Labels
 from vedette.train.experts_sentences import Sentence
 
-LEFT_OUT = "ngrams"  # the part of a recipe that decides nothing about the encoder
-
 
 class Choice(Settings):
     """The `ngrams` part of a recipe."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
 from vedette.bench.items import Item, Kind
 from vedette.bench.suites.tables import AS_PUBLISHED, json_lines
@@ -29,25 +30,9 @@ def items(content: bytes, where: str, kind: Kind) -> Iterator[Item]:
         )  # fmt: skip
 
 
-def choices(content: bytes, where: str) -> Iterator[Item]:
-    return items(content, where, Kind.CHOICE)
-
-
-def technique(content: bytes, where: str) -> Iterator[Item]:
-    return items(content, where, Kind.TECHNIQUE)
-
-
-def weaknesses(content: bytes, where: str) -> Iterator[Item]:
-    return items(content, where, Kind.WEAKNESS)
-
-
-def mitigations(content: bytes, where: str) -> Iterator[Item]:
-    return items(content, where, Kind.MITIGATIONS)
-
-
-def vectors(content: bytes, where: str) -> Iterator[Item]:
-    return items(content, where, Kind.VECTOR)
-
-
-def actors(content: bytes, where: str) -> Iterator[Item]:
-    return items(content, where, Kind.ACTOR)
+choices = partial(items, kind=Kind.CHOICE)
+technique = partial(items, kind=Kind.TECHNIQUE)
+weaknesses = partial(items, kind=Kind.WEAKNESS)
+mitigations = partial(items, kind=Kind.MITIGATIONS)
+vectors = partial(items, kind=Kind.VECTOR)
+actors = partial(items, kind=Kind.ACTOR)

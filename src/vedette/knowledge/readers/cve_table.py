@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from arro3.io import read_parquet
-
 from vedette.errors import InputError, RecordError
+from vedette.knowledge import parquet
 from vedette.knowledge.inputs import Input
 from vedette.knowledge.readers import Reader, Tally, cve
 from vedette.knowledge.record import Cvss, Kind, Link, Record, Ssvc, Status, Text, VulnerabilityFacts
@@ -28,7 +27,6 @@ COLUMNS = (
     "ssvc_technical_impact",
 )
 SSVC_BY = "CISA-ADP"
-BATCH = 8192
 _REJECTED = re.compile(r"\*\* REJECT \*\*|Rejected reason|This CVE(?: ID)? has been rejected", re.IGNORECASE)
 
 
@@ -38,31 +36,9 @@ def _claims(item: Input) -> bool:
 
 def _open(item: Input) -> Any:
     """None where it cannot be opened."""
-    if not _is_whole(item):
-        return None
-    with suppress(InputError), _explained(item):
-        return read_parquet(str(item.path), batch_size=BATCH)
+    with suppress(InputError):
+        return parquet.opened(item.path)
     return None
-
-
-def _is_whole(item: Input) -> bool:
-    """Parquet ends with its footer, the footer's length and its magic; without them the library panics, loudly."""
-    size = item.path.stat().st_size
-    with item.path.open("rb") as file:
-        file.seek(max(0, size - 8))
-        end = file.read(8)
-    return end[4:] == b"PAR1" and int.from_bytes(end[:4], "little") <= size - 12
-
-
-@contextmanager
-def _explained(item: Input) -> Iterator[None]:
-    """Whatever the library makes of damaged content, its own panics included, which are no `Exception`."""
-    try:
-        yield
-    except BaseException as exc:
-        if not isinstance(exc, Exception) and type(exc).__name__ != "PanicException":
-            raise
-        raise InputError(f"damaged Parquet: {exc}", where=item.name, remedy="fetch it again") from exc
 
 
 def _names(table: Any) -> list[str]:
@@ -90,13 +66,9 @@ def _rows(item: Input) -> Iterator[tuple[Any, ...]]:
     places = [_names(table).index(name) for name in COLUMNS if name in _names(table)]
     if len(places) < len(COLUMNS):
         raise InputError("not a CVE table", where=item.name, remedy="fetch it again")
-    batches = iter(table)
-    while True:
-        with _explained(item):
-            batch = next(batches, None)
-            columns = [batch.column(place).to_pylist() for place in places] if batch is not None else []
-        if not columns:
-            return
+    for batch in parquet.batches(item.path):
+        with parquet.explained(item.name):
+            columns = [batch.column(place).to_pylist() for place in places]
         yield from zip(*columns, strict=True)
 
 
