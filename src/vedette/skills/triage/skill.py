@@ -14,7 +14,7 @@ from hashlib import blake2b
 import msgspec
 
 from vedette.knowledge import attack
-from vedette.skills.triage import closing, explain
+from vedette.skills.triage import closing, engine, explain
 from vedette.skills.triage.background import Backgrounds
 from vedette.skills.triage.baseline import Baseline
 from vedette.skills.triage.baseline import load as load_baseline
@@ -26,7 +26,7 @@ from vedette.skills.triage.model import Model
 from vedette.skills.triage.owner import Owner
 from vedette.skills.triage.signals import DAY_MS, SLOT_MS, merged
 from vedette.skills.triage.state import State
-from vedette.types import Alert, Case, Chunk, Counts, Evidence, Observable, Queue, Severity, Verdict
+from vedette.types import Alert, Case, Chunk, Counts, Evidence, Explanation, Observable, Queue, Severity, Verdict
 
 SHOWN_REJECTS = 20
 
@@ -244,7 +244,8 @@ class Triage:
         if self.backgrounds and self.reader:
             self.reader.read(cases)
         counts: Counts = self.state.counts()
-        cases = [self._known(c) for c in cases if day in (None, c.day)]
+        said = self.state.explanations()
+        cases = [_explained(self._known(c), said) for c in cases if day in (None, c.day)]
         return Queue(
             cases=tuple(cases),
             counts=counts,
@@ -264,6 +265,12 @@ class Triage:
         by = self.reader.name if self.reader else ""
         background = self.backgrounds.of(case.techniques, case.tactics, inferred, by)
         return _with(case, background=background) if background else case
+
+
+def _explained(case: Case, said: dict[str, tuple[str, Explanation]]) -> Case:
+    """With what a model said of the case, unless the case has changed since."""
+    _, explanation = said.get(case.id, ("", None))
+    return _with(case, explanation=explanation) if explanation and engine.fits(explanation, case) else case
 
 
 _ORDER = {Verdict.ESCALATE: 0, Verdict.INVESTIGATE: 1, Verdict.UNDECIDED: 2, Verdict.LIKELY_BENIGN: 3}
