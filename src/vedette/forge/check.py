@@ -47,7 +47,8 @@ _LEAK = re.compile(
     re.IGNORECASE,
 )
 _INJECTION = re.compile(
-    r"\b(?:ignore|disregard|forget) (?:all |any |the |your )*(?:previous|prior|earlier|above) (?:instructions?|rules|prompts?)"
+    r"\b(?:ignore|disregard|forget) (?:all |any |the |your )*(?:previous|prior|earlier|above) "
+    r"(?:instructions?|rules|prompts?)"
     r"|\bsystem prompt\b|<\|(?:im_start|im_end|system|user|assistant)\|?>",
     re.IGNORECASE,
 )

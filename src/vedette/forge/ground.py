@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from vedette.engine.protocol import Message, Role
 from vedette.forge.caller import Caller
 from vedette.forge.example import Example
+from vedette.forge.prompts import asked
 from vedette.guard.wording import telling
 from vedette.knowledge.store import Knowledge
 
@@ -57,36 +57,30 @@ SCHEMA = {
     "required": ["missing", "queries"],
     "additionalProperties": False,
 }
-_DRAFT = "Answer this question of a security analyst as well as you can, in at most five sentences.\n\n{question}"
-_MISSING = (
-    "A security analyst asks:\n{question}\n\nA draft of the answer:\n{draft}\n\nWhat is known so far:\n{known}\n\n"
-    "List what the draft lacks or is not sure of, and at most {count} short search queries for it, each about something "
-    'else. Answer as JSON: {{"missing": […], "queries": […]}}. Where nothing is missing, give empty lists.'
-)
 
 
 async def ground(example: Example, teacher: Caller, store: Knowledge, steps: Steps = Steps()) -> Grounded:
-    drafted = await teacher.ask("draft", [_user(_DRAFT.format(question=example.question))], tokens=400)
+    drafted = await teacher.ask("draft", [asked("draft", question=example.question)], tokens=400)
     found: dict[tuple[str, str, int], Evidence] = {}
-    asked: list[str] = []
+    queries: list[str] = []
     left: list[str] = []
     for _ in range(steps.rounds):
         known = "\n".join(f"- {e.text}" for e in found.values()) or "nothing yet"
-        prompt = _MISSING.format(question=example.question, draft=drafted.text, known=known, count=steps.queries)
-        done = await teacher.ask("missing", [_user(prompt)], schema=SCHEMA, tokens=400)
+        put = asked("missing", question=example.question, draft=drafted.text, known=known, count=str(steps.queries))
+        done = await teacher.ask("missing", [put], schema=SCHEMA, tokens=400)
         fresh = 0
         for query in _queries(done.text)[: steps.queries]:
-            if any(_same(query, before) for before in (example.question, *asked)):
+            if any(_same(query, before) for before in (example.question, *queries)):
                 left.append(query)
                 continue
-            asked.append(query)
+            queries.append(query)
             added = _looked_up(query, example, store, steps.results, found)
             fresh += added
             if not added:
                 left.append(query)
         if not fresh:
             break
-    return Grounded(tuple(found.values()), tuple(asked), tuple(left))
+    return Grounded(tuple(found.values()), tuple(queries), tuple(left))
 
 
 def _queries(text: str) -> list[str]:
@@ -110,7 +104,7 @@ def _same(query: str, before: str) -> bool:
 def _looked_up(
     query: str, example: Example, store: Knowledge, results: int, found: dict[tuple[str, str, int], Evidence]
 ) -> int:
-    """Adds what is new; how much that was. Entries of benchmarks' vulnerabilities are no evidence: CVEs are left out."""
+    """Adds what is new; how much that was. CVEs are left out: benchmarks ask about them."""
     added = 0
     for hit in store.search(query, limit=4 * results):
         place = (hit.record, hit.field, hit.start)
@@ -122,10 +116,6 @@ def _looked_up(
         found[place] = Evidence(hit.id, hit.source, hit.field, hit.start, hit.end, f"{hit.id} {hit.name}: {text}")
         added += 1
     return added
-
-
-def _user(text: str) -> Message:
-    return Message(Role.USER, text)
 
 
 def shown(evidence: Sequence[Evidence]) -> str:
