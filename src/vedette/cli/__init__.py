@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vedette import __version__
-from vedette.cli import ask, bench, experts, knowledge, label, replay, train, triage
+from vedette.cli import ask, bench, experts, forge, knowledge, label, replay, train, triage
 from vedette.errors import VedetteError
 from vedette.guard.neutralise import printable
 
@@ -28,6 +28,7 @@ app.command("weakness")(experts.weakness)
 app.command("severity")(experts.severity)
 app.command("techniques")(experts.techniques)
 app.add_typer(knowledge.app, name="knowledge")
+app.add_typer(forge.app, name="forge")
 app.add_typer(train.app, name="train")
 app.add_typer(bench.app, name="bench")
 

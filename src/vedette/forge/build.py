@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from pydantic import Field
+
 from vedette.config import Settings
 from vedette.forge import wording
 from vedette.forge.example import ANSWER, EXACT, Example, Kind
@@ -19,14 +21,13 @@ LETTERS = "ABCDE"
 LONGEST = 12_000  # characters of question and answer
 
 
-class Recipe(Settings):
-    """`recipes/forge-structure.toml`."""
+class Plan(Settings):
+    """Which tasks, and how much of them."""
 
-    seed: int = 7
-    groups: tuple[str, ...] = GROUPS
-    cap: int = 100_000  # examples of a task, besides the task's own cap
-    scale: float = 1.0  # of all tasks' caps
-    dev: float = 0.02  # share of source objects that stand on the dev side
+    groups: tuple[str, ...] = Field(default=GROUPS, description="modules of `forge.tasks`")
+    cap: int = Field(default=100_000, description="examples of a task, besides the task's own cap")
+    scale: float = Field(default=1.0, description="factor of all tasks' caps")
+    dev: float = Field(default=0.02, ge=0, le=0.5, description="share of source objects on the dev side")
 
 
 @dataclass(slots=True)
@@ -44,13 +45,13 @@ class Tally:
 class Builder:
     """Makes examples in the order of groups and tasks; `tallies` has the counts of those that are done."""
 
-    def __init__(self, world: World, recipe: Recipe, benchmarks: Items | None = None) -> None:
-        self.world, self.recipe, self.benchmarks = world, recipe, benchmarks
+    def __init__(self, world: World, plan: Plan, seed: int, benchmarks: Items | None = None) -> None:
+        self.world, self.plan, self.seed, self.benchmarks = world, plan, seed, benchmarks
         self.tallies: list[Tally] = []
         self._seen: set[str] = set()
 
     def examples(self) -> Iterator[Example]:
-        for group in self.recipe.groups:
+        for group in self.plan.groups:
             words = wording.load(group.replace("_", "-"))
             for task in tasks(group):
                 tally = Tally(f"{group.replace('_', '-')}/{task.name}", task.kind)
@@ -58,8 +59,8 @@ class Builder:
                 self.tallies.append(tally)
 
     def _of(self, task: Task, words: wording.Wording, tally: Tally) -> Iterator[Example]:
-        rng = Random(f"{self.recipe.seed} {tally.task}")
-        most = min(self.recipe.cap, round(task.cap * self.recipe.scale))
+        rng = Random(f"{self.seed} {tally.task}")
+        most = min(self.plan.cap, round(task.cap * self.plan.scale))
         for draft in task.make(self.world, rng):
             if tally.given >= most:
                 return
@@ -132,9 +133,9 @@ def _key(example: Example) -> str:
     return hashlib.blake2b(f"{example.task}\0{example.question}".encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
-def on_dev_side(objects: Sequence[str], recipe: Recipe) -> bool:
+def on_dev_side(objects: Sequence[str], seed: int, share: float) -> bool:
     """An example is dev where anything that it is about is: nothing that dev asks about was learned."""
-    return any(_share(uid, recipe.seed) < recipe.dev for uid in objects)
+    return any(_share(uid, seed) < share for uid in objects)
 
 
 def _share(uid: str, seed: int) -> float:

@@ -16,6 +16,11 @@ def prompt(name: str) -> Prompt:
     return load(_FOLDER / f"{name}.v1.md")
 
 
+def hashes() -> dict[str, str]:
+    """Of all of them."""
+    return {path.name: load(path).sha256 for path in sorted(_FOLDER.glob("*.md"))}
+
+
 def asked(name: str, **values: str) -> Message:
     """As a message of the user."""
     return Message(Role.USER, prompt(name).render(**values).strip())

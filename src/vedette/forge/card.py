@@ -1,0 +1,106 @@
+"""The data card: what is in it, what was left out and why, what may be done with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vedette.forge.build import Tally
+from vedette.forge.example import Example
+from vedette.forge.refine import USED, Row
+
+SHOWN = 6  # examples, from all over
+
+
+class Seen:
+    """Notes of examples and rows while they go by."""
+
+    def __init__(self) -> None:
+        self.licences: Counter[str] = Counter()
+        self.units: Counter[str] = Counter()
+        self.difficulty: Counter[int] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.characters = 0
+        self.count = 0
+        self.outcomes: dict[str, Counter[str]] = {}
+        self.marks: Counter[int] = Counter()
+        self.preferences: Counter[str] = Counter()
+        self.samples: list[Example] = []
+
+    def noted(self, examples: Iterable[Example]) -> Iterator[Example]:
+        for example in examples:
+            self.count += 1
+            self.characters += len(example.question) + len(example.answer)
+            self.difficulty[example.difficulty] += 1
+            self.kinds[str(example.kind)] += 1
+            self.licences.update({source.licence or "ours" for source in example.sources} or {"ours"})
+            self.units.update({source.unit or "made" for source in example.sources})
+            if len(self.samples) < SHOWN and example.group not in {one.group for one in self.samples}:
+                self.samples.append(example)
+            yield example
+
+    def row(self, row: Row) -> None:
+        self.outcomes.setdefault(row.example.group, Counter())[row.outcome] += 1
+        if row.judged:
+            self.marks[row.judged.factuality] += 1
+            self.preferences[str(row.judged.preference)] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """All that a card is made of. `facts`: what belongs at the top: seed, knowledge, contamination, cost."""
+
+    seen: Seen
+    tallies: Sequence[Tally]
+    sides: Mapping[str, int]
+    facts: Mapping[str, str]
+
+
+def render(name: str, notes: Notes) -> str:
+    """Markdown."""
+    return "\n".join(_lines(name, notes)) + "\n"
+
+
+def _lines(name: str, notes: Notes) -> Iterator[str]:
+    seen, tallies = notes.seen, notes.tallies
+    yield f"# {name}"
+    yield ""
+    train, dev = notes.sides.get("train", 0), notes.sides.get("dev", 0)
+    yield f"{train:,} examples to train on, {dev:,} on the dev side, of {seen.count:,} made"
+    yield f"by {len(tallies)} tasks; {seen.characters / max(1, seen.count):,.0f} characters each on average."
+    yield ""
+    yield from (f"- {what}: {value}" for what, value in notes.facts.items())
+    yield from _table("By difficulty", ("difficulty", "examples"), sorted(seen.difficulty.items()))
+    yield from _table("By kind", ("kind", "examples"), seen.kinds.most_common())
+    yield from _table("By source", ("source", "examples that rest on it"), seen.units.most_common())
+    yield from _table("Licences", ("licence", "examples that rest on it"), seen.licences.most_common())
+    yield "\nWho passes the data on has to keep to each source's terms; wording and made-up records are Apache-2.0."
+    rows = [(t.task, str(t.kind), f"{t.drafts:,}", f"{t.given:,}", _why(t.left)) for t in tallies]
+    yield from _table("By task", ("task", "kind", "drafts", "given", "left out"), rows)
+    if seen.outcomes:
+        yield from _later(seen)
+    yield "\n## Examples"
+    for example in seen.samples:
+        yield from ("", f"**{example.task}**, difficulty {example.difficulty}", "")
+        yield from (f"> {line}" for line in [*example.question.splitlines(), "", *example.answer.splitlines()])
+
+
+def _later(seen: Seen) -> Iterator[str]:
+    whole = [
+        (group, sum(c.values()), c[USED], _why(c - Counter({USED: c[USED]}))) for group, c in seen.outcomes.items()
+    ]
+    rows = [(group, f"{n:,}", f"{used:,}", f"{used / n:.0%}", why) for group, n, used, why in whole]
+    yield from _table("Rewritten", ("group", "examples", "rewritten", "yield", "kept as they were"), rows)
+    yield from _table("The judge's preference", ("preference", "answers"), seen.preferences.most_common())
+    yield from _table("The judge's marks", ("factuality", "answers"), sorted(seen.marks.items()))
+
+
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    yield from ("", f"## {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}")
+    for row in rows:
+        yield f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in row)} |"
+
+
+def _why(left: Mapping[str, int]) -> str:
+    return "; ".join(f"{why} {count:,}" for why, count in sorted(left.items(), key=lambda one: -one[1])) or "–"

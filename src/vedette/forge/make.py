@@ -1,0 +1,201 @@
+"""From the store to a folder of data: stages put together, with card and manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+
+from vedette.engine.protocol import Engine
+from vedette.errors import InputError
+from vedette.forge import card, mix, wording
+from vedette.forge.build import Builder, Tally
+from vedette.forge.caller import Caller, Limits
+from vedette.forge.example import Example
+from vedette.forge.ground import Steps
+from vedette.forge.ledger import Ledger
+from vedette.forge.prompts import hashes as prompt_hashes
+from vedette.forge.reason import Way
+from vedette.forge.recipe import Recipe
+from vedette.forge.refine import Plan, refine, rows
+from vedette.forge.world import World
+from vedette.knowledge.store import Knowledge
+from vedette.manifest import FILE_NAME, atomic_write, output_error
+from vedette.manifest import write as write_manifest
+from vedette.overlap import Items
+
+CARD = "card.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    tallies: tuple[Tally, ...]
+    sides: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a run reads and writes."""
+
+    recipe: Path
+    out: Path
+    store: Path | None = None
+    benchmarks: Path | None = None
+
+
+Step = Callable[[str], None]
+
+
+def structure(recipe: Recipe, places: Places, step: Step) -> Made:
+    """Stage 1 and stage 6. Raises OutputError, and what the store raises."""
+    _begin(places.out)
+    items = Items.of(places.benchmarks) if places.benchmarks else None
+    seen = card.Seen()
+    with Knowledge.open(places.store) as store:
+        builder = Builder(World(store), recipe.build, recipe.seed, items)
+        lines = (mix.line(example) for example in _stepped(seen.noted(builder.examples()), step))
+        sides = mix.write(lines, places.out, recipe.mix, seed=recipe.seed, dev=recipe.build.dev)
+        _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, _facts(recipe, store, builder)))
+    return Made(tuple(builder.tallies), sides)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    teacher: Engine
+    judge: Engine | None
+
+
+async def refined(recipe: Recipe, places: Places, models: Models, work: Path, step: Step) -> tuple[Made, Counter[str]]:
+    """All stages. `work` holds the ledger: broken off, the same call goes on. Raises Spent at the limit of tokens."""
+    _begin(places.out)
+    items = Items.of(places.benchmarks) if places.benchmarks else None
+    seen, wanted = card.Seen(), recipe.refine
+    with Knowledge.open(places.store) as store, Ledger(work) as ledger:
+        builder = Builder(World(store), recipe.build, recipe.seed, items)
+        examples = list(seen.noted(builder.examples()))
+        chosen, others = _parted(examples, wanted.per_task)
+        limits = Limits(wanted.in_flight, wanted.a_minute, wanted.tokens)
+        plan = Plan(
+            teacher=Caller(models.teacher, ledger, limits),
+            judge=Caller(models.judge, ledger, limits) if models.judge else None,
+            steps=Steps(wanted.queries, wanted.results, wanted.rounds) if wanted.queries else None,
+            ways=ways(wanted.formats),
+            marks=wanted.marks,
+        )
+        run = _run(recipe, models, chosen, plan)
+        outcomes = await refine(chosen, run, plan, store, ledger, lambda row: step(row.outcome))
+        for row in rows(ledger, run):
+            seen.row(row)
+        done = (mix.line(row.example, row.answer, row.outcome) for row in rows(ledger, run))
+        lines = [*done, *(mix.line(example) for example in others if wanted.rest)]
+        sides = mix.write(lines, places.out, recipe.mix, seed=recipe.seed, dev=recipe.build.dev)
+        facts = {**_facts(recipe, store, builder), **_costs(plan, models)}
+        _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, facts))
+    return Made(tuple(builder.tallies), sides), outcomes
+
+
+def _parted(examples: Iterable[Example], per_task: int) -> tuple[list[Example], list[Example]]:
+    """The first ones of each task, and the others."""
+    counts: Counter[str] = Counter()
+    chosen: list[Example] = []
+    others: list[Example] = []
+    for example in examples:
+        counts[example.task] += 1
+        (chosen if counts[example.task] <= per_task else others).append(example)
+    return chosen, others
+
+
+def ways(folder: str) -> dict[str, Way]:
+    """By group: how an expert reasons about its questions."""
+    return {}
+
+
+def _run(recipe: Recipe, models: Models, chosen: Iterable[Example], plan: Plan) -> str:
+    """A name that runs have in common which would give the same rows."""
+    who = [(m.identity.backend, m.identity.name, m.identity.sha256) for m in (models.teacher, models.judge) if m]
+    how = (recipe.refine.model_dump(exclude={"in_flight", "a_minute", "tokens"}), prompt_hashes())
+    told = orjson.dumps((who, how, [example.id for example in chosen], sorted(plan.ways)), option=orjson.OPT_SORT_KEYS)
+    return sha256(told).hexdigest()[:16]
+
+
+def _costs(plan: Plan, models: Models) -> dict[str, str]:
+    found = {}
+    for name, caller in (("teacher", plan.teacher), ("judge", plan.judge)):
+        if caller is not None:
+            costs, who = caller.costs, caller.engine.identity
+            asked = ", ".join(f"{stage} {count:,}" for stage, count in sorted((costs.calls + costs.kept).items()))
+            found[name] = f"{who.name} ({who.backend} {who.quantisation} {who.sha256[:12]}): {asked}"
+    return found
+
+
+def _begin(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / FILE_NAME).unlink(missing_ok=True)  # until it is whole again
+    except OSError as exc:
+        raise output_error(out, exc) from exc
+
+
+def _facts(recipe: Recipe, store: Knowledge, builder: Builder) -> dict[str, str]:
+    return {
+        "seed": str(recipe.seed),
+        "knowledge": ", ".join(f"{u.name} {u.release or u.on}".strip() for u in store.units),
+        "contamination": contamination(builder.tallies, builder.benchmarks),
+    }
+
+
+def _finish(recipe: Recipe, places: Places, store: Knowledge, notes: card.Notes) -> None:
+    out = places.out
+    if not notes.seen.count:
+        remedy = "`vedette knowledge import` the publishers' files, and give that --store"
+        raise InputError("no example could be made: the store holds no texts", where=str(store.path), remedy=remedy)
+    atomic_write(out / CARD, card.render(recipe.name, notes))
+    words = [wording.load(group.replace("_", "-")) for group in recipe.build.groups]
+    write_manifest(
+        out / FILE_NAME,
+        inputs={"recipe": places.recipe, **{f"wording/{w.name}": wording.FOLDER / f"{w.name}.toml" for w in words}},
+        outputs=[out / CARD, *(out / f"{side}.{form}" for side in mix.SIDES for form in ("jsonl", "parquet"))],
+        versions={f"knowledge/{unit.name}": unit.content for unit in store.units},
+        seed=recipe.seed,
+        counts={**notes.sides, "made": notes.seen.count, "left out": sum(t.drafts - t.given for t in notes.tallies)},
+    )
+
+
+MOST = {"draft": 400, "missing": 400, "reason": 1_200, "prefer": 250, "facts": 250}  # tokens of an answer
+
+
+def priced(recipe: Recipe, places: Places, *, judged: bool) -> Iterator[str]:
+    """What a run would ask for, from the examples that it would make; a token is taken for four characters."""
+    with Knowledge.open(places.store) as store:
+        chosen, others = _parted(Builder(World(store), recipe.build, recipe.seed).examples(), recipe.refine.per_task)
+    size = sum(len(one.question) + len(one.answer) for one in chosen) // 4
+    yield f"{len(chosen):,} examples would be rewritten, {len(others):,} stay as they are"
+    rounds = recipe.refine.rounds if recipe.refine.queries else 0
+    times = {"draft": min(1, rounds), "missing": rounds, "reason": 1, "prefer": 2 * judged, "facts": int(judged)}
+    for stage, number in times.items():
+        calls, most = number * len(chosen), MOST[stage]
+        prompts = number * (size + 300 * len(chosen))
+        written = calls * most
+        yield f"{stage.ljust(8)} {calls:>9,} calls, about {prompts:>12,} tokens to read, at most {written:>12,} to write"
+
+
+def contamination(tallies: Iterable[Tally], items: Items | None) -> str:
+    if items is None:
+        return "not checked: no benchmarks were given"
+    left: dict[str, int] = {}
+    for tally in tallies:
+        for why, count in tally.left.items():
+            if why.startswith("benchmark"):
+                left[why] = left.get(why, 0) + count
+    found = ", ".join(f"{why} {count:,}" for why, count in sorted(left.items())) or "no draft touched one"
+    return f"held against {items.count:,} items of the benchmarks by id, text and 13-grams; left out: {found}"
+
+
+def _stepped(examples: Iterable[Example], step: Callable[[str], None]) -> Iterator[Example]:
+    for example in examples:
+        step(example.task)
+        yield example

@@ -1,0 +1,176 @@
+"""Stage 6: examples ordered from simple to complex, capped, split by what they are about, and written out.
+
+`train.jsonl` and `dev.jsonl` hold chat messages, one example a line, as TRL, Axolotl and LLaMA-Factory read them; the
+Parquet files beside them hold the same. The card and the manifest are written last: without a manifest it is no result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import IO, Any
+
+import msgspec
+import orjson
+from arro3.core import Array, DataType, Table
+from arro3.io import write_parquet
+
+from vedette.config import Settings
+from vedette.forge.build import on_dev_side
+from vedette.forge.example import Example
+from vedette.manifest import output_error
+
+SIDES = ("train", "dev")
+
+
+class Mix(Settings):
+    """How much of what, in which order."""
+
+    total: int = 0  # examples on the train side; 0: all
+    temperature: float = 1.0  # shares of tasks ∝ their number to this power: below 1 small tasks gain
+    curriculum: bool = True  # simple ones first; else shuffled
+    replay: str = ""  # path of a JSONL of general chat messages that is mixed in
+    replay_share: float = 0.1  # of all rows
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the output."""
+
+    messages: tuple[Mapping[str, str], ...]
+    id: str
+    task: str
+    kind: str
+    difficulty: int
+    final: str
+    objects: tuple[str, ...]
+    sources: tuple[str, ...]  # "T1003 attack/enterprise 2025-11-12"
+    wording: str
+    outcome: str = ""  # of the later stages, where there were some
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    side: str
+    task: str
+    difficulty: int
+    luck: float
+    start: int
+    length: int
+
+
+def line(example: Example, answer: str = "", outcome: str = "") -> Line:
+    user = {"role": "user", "content": example.question}
+    return Line(
+        messages=(user, {"role": "assistant", "content": answer or example.answer}),
+        id=example.id,
+        task=example.task,
+        kind=str(example.kind),
+        difficulty=example.difficulty,
+        final=example.final,
+        objects=example.objects,
+        sources=tuple(f"{s.id} {s.unit} {s.release}".strip() for s in example.sources),
+        wording=example.wording,
+        outcome=outcome,
+    )
+
+
+def write(lines: Iterable[Line], folder: Path, mix: Mix, *, seed: int, dev: float) -> dict[str, int]:
+    """Both sides; how many rows of each. The same lines and seed give the same bytes. Raises OutputError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    spool = folder / ".lines.tmp"
+    rng = Random(f"{seed} mix")
+    try:
+        with spool.open("w+b") as file:
+            places = [_put(file, one, rng, seed, dev) for one in lines]
+            chosen = _chosen(places, mix)
+            counts = {}
+            for side in SIDES:
+                rows = _ordered([p for p in chosen if p.side == side], mix)
+                counts[side] = _write(folder / f"{side}.jsonl", _bytes(file, rows))
+                parquet(folder / f"{side}.jsonl", folder / f"{side}.parquet")
+    except OSError as exc:
+        raise output_error(folder, exc) from exc
+    finally:
+        spool.unlink(missing_ok=True)
+    return counts
+
+
+def _put(file: IO[bytes], one: Line, rng: Random, seed: int, dev: float) -> _Place:
+    side = SIDES[on_dev_side(one.objects, seed, dev)]
+    body = orjson.dumps(msgspec.to_builtins(one)) + b"\n"
+    start = file.tell()
+    file.write(body)
+    return _Place(side, one.task, one.difficulty, rng.random(), start, len(body))
+
+
+def _chosen(places: list[_Place], mix: Mix) -> list[_Place]:
+    """All of dev; of train, as many of each task as its share is."""
+    train: dict[str, list[_Place]] = {}
+    for place in places:
+        if place.side == SIDES[0]:
+            train.setdefault(place.task, []).append(place)
+    wanted = shares({task: len(rows) for task, rows in train.items()}, mix.total, mix.temperature)
+    kept = [p for p in places if p.side != SIDES[0]]
+    for task, rows in train.items():
+        kept += sorted(rows, key=lambda p: p.luck)[: wanted[task]]
+    return kept
+
+
+def shares(counts: Mapping[str, int], total: int, temperature: float) -> dict[str, int]:
+    """How many of each task, `total` together where there are so many; what a small task lacks goes to the others."""
+    if not total or total >= sum(counts.values()):
+        return dict(counts)
+    left, wanted = dict(counts), dict.fromkeys(counts, 0)
+    while left and total > 0:
+        weight = {task: count**temperature for task, count in left.items()}
+        whole = sum(weight.values())
+        full = [task for task in left if total * weight[task] / whole >= left[task]]
+        for task in full:
+            wanted[task] = left.pop(task)
+            total -= wanted[task]
+        if not full:
+            wanted |= {task: round(total * weight[task] / whole) for task in left}
+            break
+    return wanted
+
+
+def _ordered(rows: list[_Place], mix: Mix) -> list[_Place]:
+    return sorted(rows, key=lambda p: (p.difficulty if mix.curriculum else 0, p.luck))
+
+
+def _bytes(file: IO[bytes], rows: list[_Place]) -> Iterator[bytes]:
+    for row in rows:
+        file.seek(row.start)
+        yield file.read(row.length)
+
+
+def _write(path: Path, rows: Iterable[bytes]) -> int:
+    count = 0
+    with path.open("wb") as file:
+        for row in rows:
+            file.write(row)
+            count += 1
+    return count
+
+
+_TEXT = DataType.string()
+_COLUMNS: dict[str, Any] = {
+    "question": _TEXT, "answer": _TEXT, "id": _TEXT, "task": _TEXT, "kind": _TEXT, "difficulty": DataType.int64(),
+    "final": _TEXT, "objects": _TEXT, "sources": _TEXT, "wording": _TEXT, "outcome": _TEXT, "messages": _TEXT,
+}  # fmt: skip
+
+
+def parquet(lines: Path, out: Path) -> None:
+    """The JSON Lines as columns; lists and messages as JSON."""
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    with lines.open("rb") as file:
+        for raw in file:
+            row = orjson.loads(raw)
+            first, *_, last = row["messages"]
+            for name in columns:
+                value = {"question": first["content"], "answer": last["content"]}.get(name, row.get(name, ""))
+                columns[name].append(value if isinstance(value, str | int) else orjson.dumps(value).decode())
+    arrays = [Array(values, type=_COLUMNS[name]) for name, values in columns.items()]
+    write_parquet(Table.from_arrays(arrays, names=list(columns)), str(out))
