@@ -35,6 +35,7 @@ BACKENDS: Registry[Opener] = Registry(
         "https": "vedette.engine.open:_address",
         "fake": "vedette.engine.open:_fake",
         "obedient": "vedette.engine.open:_obedient",
+        "moody": "vedette.engine.open:_moody",
     },
 )
 
@@ -89,6 +90,13 @@ async def _obedient(_: str, __: Wanted) -> AsyncIterator[Engine]:
     from vedette.engine.backends.obedient import Obedient
 
     yield Obedient()
+
+
+@asynccontextmanager
+async def _moody(_: str, __: Wanted) -> AsyncIterator[Engine]:
+    from vedette.engine.backends.moody import Moody
+
+    yield Moody()
 
 
 __all__: Sequence[str] = ("BACKENDS", "Wanted", "opened")

@@ -180,7 +180,7 @@ def priced(recipe: Recipe, places: Places, *, judged: bool) -> Iterator[str]:
         calls, most = number * len(chosen), MOST[stage]
         prompts = number * (size + 300 * len(chosen))
         written = calls * most
-        yield f"{stage.ljust(8)} {calls:>9,} calls, about {prompts:>12,} tokens to read, at most {written:>12,} to write"
+        yield f"{stage.ljust(8)} {calls:>9,} calls, about {prompts:>11,} tokens to read, up to {written:>11,} to write"
 
 
 def contamination(tallies: Iterable[Tally], items: Items | None) -> str:
