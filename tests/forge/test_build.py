@@ -1,0 +1,172 @@
+"""Stage 1 over a small world, and the commands around it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vedette.cli import app
+from vedette.errors import ConfigError
+from vedette.forge import wording
+from vedette.forge.build import Builder, Plan
+from vedette.forge.example import ANSWER, EXACT, Example, Kind
+from vedette.forge.task import GROUPS, tasks
+from vedette.forge.world import World
+from vedette.knowledge.record import Rel
+from vedette.knowledge.store import Knowledge
+from vedette.overlap import Items
+
+PLAN = Plan(groups=("attack_technique",))
+
+
+def made(store: Knowledge, seed: int = 7, benchmarks: Items | None = None) -> tuple[list[Example], Builder]:
+    builder = Builder(World(store), PLAN, seed, benchmarks)
+    return list(builder.examples()), builder
+
+
+def test_every_group_has_tasks_and_words() -> None:
+    for group in GROUPS:
+        words = wording.load(group.replace("_", "-"))
+        names = [task.name for task in tasks(group)]
+        assert len(set(names)) == len(names)
+        assert set(words.tasks) == set(names)
+        for task in tasks(group):
+            assert len(set(words.of(task.name).ask)) >= 2
+            assert task.cap > 0
+
+
+def test_an_example_has_all_that_it_needs(store: Knowledge) -> None:
+    found, builder = made(store)
+    assert found
+    assert len({one.id for one in found}) == len(found)
+    for one in found:
+        assert one.question.strip()
+        assert one.objects
+        assert one.sources[0].unit == "attack/enterprise"
+        assert one.sources[0].licence
+        assert 1 <= one.difficulty <= 3
+        assert all(fact in one.question + one.answer for fact in one.keep)
+        if one.kind in EXACT:
+            assert one.answer.endswith(f"{ANSWER}{one.final}")
+    assert sum(t.given for t in builder.tallies) == len(found)
+    assert all(t.drafts == t.given + sum(t.left.values()) for t in builder.tallies)
+
+
+def test_choices_have_one_right_option(store: Knowledge) -> None:
+    found = [one for one in made(store)[0] if one.kind is Kind.CHOICE]
+    assert found
+    for one in found:
+        options = dict(line.split(") ", 1) for line in one.question.splitlines() if line[1:3] == ") ")
+        assert len(options) == len(set(options.values())) >= 3
+        assert options[one.final].startswith(one.objects[0])
+    letters = Counter(one.final for one in found)
+    assert max(letters.values()) - min(letters.values()) <= 1
+
+
+def test_seeds(store: Knowledge) -> None:
+    assert made(store)[0] == made(store)[0]
+    assert made(store)[0] != made(store, seed=8)[0]
+
+
+def test_what_touches_a_benchmark_is_left_out(store: Knowledge) -> None:
+    everything = made(store)[0]
+    victim = everything[0]
+    items = Items([("test#1", [victim.question])])
+    kept, builder = made(store, benchmarks=items)
+    assert victim.question not in {one.question for one in kept}
+    assert sum(t.left["benchmark (text)"] + t.left["benchmark (gram)"] for t in builder.tallies) >= 1
+
+
+def test_near_entries_are_others_of_the_same_kind(store: Knowledge) -> None:
+    from random import Random
+
+    world = World(store)
+    near = world.near("T1100", Random(1), 4)
+    assert len(near) == 4
+    assert "T1100" not in {one.id for one in near}
+    assert {tie.other for tie in world.into("T1100", Rel.CHILD_OF)} == {"T1100.005", "T1100.006", "T1100.007"}
+
+
+@pytest.mark.parametrize("bad", ["{technique.name}", "{technique!r}", "{technique:>9}", "{0}", "{technique", "{}"])
+def test_templates_hold_plain_slots_only(bad: str, tmp_path: Path) -> None:
+    (tmp_path / "g.v1.toml").write_text(f'[t]\nask = ["{bad}"]\n')
+    with pytest.raises(ConfigError, match=r"g\.v1\.toml"):
+        wording.load("g", tmp_path)
+
+
+def test_values_are_not_expanded_again() -> None:
+    assert wording.filled("a {x} b", {"x": "{y} {{z}}"}) == "a {y} {{z}} b"
+    with pytest.raises(ConfigError, match="no slot 'y'"):
+        wording.filled("{y}", {"x": ""})
+
+
+def command(*args: object) -> str:
+    told = CliRunner().invoke(app, ["forge", *map(str, args), "--no-progress"])
+    assert told.exit_code == 0, told.output
+    return told.output
+
+
+RECIPE = """
+name = "small"
+seed = 3
+[build]
+groups = ["attack_technique"]
+dev = 0.2
+[refine]
+per_task = 5
+"""
+
+
+def test_the_commands_write_data_with_card_and_manifest(place: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(RECIPE)
+    out = command("build", "--recipe", recipe, "--store", place, "--out", tmp_path / "a")
+    assert "examples by 6 tasks" in out
+    command(
+        "run",
+        "--teacher",
+        "moody",
+        "--judge",
+        "moody",
+        "--recipe",
+        recipe,
+        "--store",
+        place,
+        "--out",
+        tmp_path / "b",
+        "--work",
+        tmp_path / "l",
+    )
+    for name in ("a", "b"):
+        manifest = json.loads((tmp_path / name / "manifest.json").read_text())
+        assert set(manifest["outputs"]) == {"card.md", "train.jsonl", "train.parquet", "dev.jsonl", "dev.parquet"}
+        assert "not checked: no benchmarks were given" in (tmp_path / name / "card.md").read_text()
+    assert "## Rewritten" in (tmp_path / "b/card.md").read_text()
+    first = (tmp_path / "b/train.jsonl").read_bytes()
+    command(
+        "run",
+        "--teacher",
+        "moody",
+        "--judge",
+        "moody",
+        "--recipe",
+        recipe,
+        "--store",
+        place,
+        "--out",
+        tmp_path / "b",
+        "--work",
+        tmp_path / "l",
+    )
+    assert (tmp_path / "b/train.jsonl").read_bytes() == first
+    priced = command("run", "--teacher", "moody", "--recipe", recipe, "--store", place, "--dry-run")
+    assert "examples would be rewritten" in priced
+
+
+def test_a_store_without_texts_says_so(tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["forge", "build", "--recipe", str(tmp_path / "none.toml")])
+    assert told.exit_code != 0
