@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from vedette.bench.book.choice import telling
 from vedette.bench.items import Item, Kind
-from vedette.bench.open_book import OpenBook, Together, telling
+from vedette.bench.open_book import OpenBook, Together
 
 pytestmark = pytest.mark.facts
 
