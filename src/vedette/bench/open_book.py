@@ -92,5 +92,6 @@ class _Book:
 
     def __init__(self, knowledge: Knowledge, context: Context) -> None:
         self.knowledge, self.passages = knowledge, Passages(knowledge)
-        self.chooser = Chooser(knowledge.searcher, self.passages, Entries(knowledge), context)
-        self.attributor = Attributor(knowledge, self.passages)
+        entries = Entries(knowledge)
+        self.chooser = Chooser(knowledge.searcher, self.passages, entries, context)
+        self.attributor = Attributor(knowledge, self.passages, entries)

@@ -13,7 +13,7 @@ from vedette.knowledge.search import STOP, VARIABLES
 from vedette.knowledge.store import Entry, Knowledge
 
 LONGEST_NAME = 12  # words
-MOST_WORDS = 150  # of a text, in which names are looked for
+MOST_WORDS = 150  # of a question, in which names are looked for
 MOST_LINKS = 1_000  # of an entry, in each direction
 NAMED = (
     Kind.TECHNIQUE, Kind.GROUP, Kind.SOFTWARE, Kind.CAMPAIGN, Kind.MITIGATION, Kind.WEAKNESS, Kind.PATTERN, Kind.TACTIC,
@@ -32,9 +32,9 @@ class Entries:
         self.facts = cache(self._facts)
         self.linked = cache(self._linked)
 
-    def named(self, text: str) -> list[str]:
-        """Ids of what it names, by id or by name; inside a longer name no shorter one is seen."""
-        return list(dict.fromkeys([*self._ids(text), *self._names(_WORD.findall(text)[:MOST_WORDS])]))
+    def named(self, text: str, most: int = MOST_WORDS) -> list[str]:
+        """Ids of what it names, by id or name, in its first `most` words; inside a longer name no shorter one is seen."""
+        return list(dict.fromkeys([*self._ids(text), *self._names(_WORD.findall(text)[:most])]))
 
     def meant(self, option: str) -> list[str]:
         """Those that the whole option is the id or the name of."""

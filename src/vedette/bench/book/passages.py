@@ -71,6 +71,9 @@ class Passages:
                 found.setdefault(field[len(LINK) :], []).append(place)
         return {uid: np.array(places, dtype=np.intp) for uid, places in found.items()}
 
+    def owner_of(self, place: int) -> str:
+        return self.uids[int(self.owner[place])]
+
     def about(self, uid: str) -> Places:
         """Those of its own records, and those on a link to it."""
         return self._about.get(uid, NOWHERE)
