@@ -21,7 +21,10 @@ from vedette.knowledge.spool import expert
 from vedette.knowledge.store import Knowledge
 
 LOOKED_UP = (Kind.CHOICE, Kind.ACTOR)
-_INVERTED = re.compile(r"\b(NOT|EXCEPT)\b")
+_INVERTED = re.compile(
+    r"\b(?:NOT|EXCEPT|LEAST)\b|(?i:\bleast (?:likely|effective|common)\b"
+    r"|^which of (?:the following|these)\b[^.?,]{0,40}\b(?:is|are) not\b)"
+)
 
 
 class OpenBook:

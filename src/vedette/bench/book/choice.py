@@ -155,7 +155,8 @@ def _weighed(opinions: Iterable[tuple[str, Floats]]) -> Floats:
 
 
 def _favoured(alike: Floats, own: Floats, wanted: Floats) -> Floats:
-    return np.asarray((alike + OWN * alike.max(initial=0) * own) * wanted, dtype=np.float32)
+    most = float(alike.max(initial=0)) or 1.0  # where no word is known, what is named still counts
+    return np.asarray((alike + OWN * most * own) * wanted, dtype=np.float32)
 
 
 def _alike(asked: Asked, places: Places, vectors: Floats, passages: Floats) -> list[float]:

@@ -33,7 +33,7 @@ class Entries:
         self.linked = cache(self._linked)
 
     def named(self, text: str, most: int = MOST_WORDS) -> list[str]:
-        """Ids of what it names, by id or name, in its first `most` words; inside a longer name no shorter one is seen."""
+        """Ids of what its first `most` words name, by id or name; inside a longer name no shorter one is seen."""
         return list(dict.fromkeys([*self._ids(text), *self._names(_WORD.findall(text)[:most])]))
 
     def meant(self, option: str) -> list[str]:
@@ -61,7 +61,7 @@ class Entries:
                 yield from called[name]
 
     def _called(self, folded: Iterable[str]) -> dict[str, list[str]]:
-        wanted, found = list(dict.fromkeys(folded)), dict[str, list[str]]()
+        wanted, found = list(filter(None, dict.fromkeys(folded))), dict[str, list[str]]()
         for start in range(0, len(wanted), VARIABLES):
             part = wanted[start : start + VARIABLES]
             sql = f"""SELECT DISTINCT a.folded, r.id FROM alias a JOIN record r ON a.record = r.number

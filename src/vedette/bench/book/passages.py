@@ -49,14 +49,13 @@ class Passages:
         self.owner = owner.astype(np.intp)  # (n,): place in `uids`
         self.kinds = np.array([row[2] for row in rows], dtype=np.str_)
         self._fields = np.array([row[3].partition("#")[0] for row in rows], dtype=np.str_)
-        self.codes = np.frombuffer(b"".join(row[4] for row in rows), dtype=np.int8).reshape(len(rows), -1)
+        self.codes = np.frombuffer(b"".join(row[4] for row in rows), dtype=np.int8).reshape(len(rows), len(matrix.mean))
         among_all = np.searchsorted(matrix.numbers, self.numbers)
         self._here = np.full(len(matrix.numbers), -1, dtype=np.int32)
         self._here[among_all] = np.arange(len(rows))
         lengths = matrix.lengths[among_all].astype(np.float32)
-        self._norm = (K1 * (1 - B + B * lengths / max(1.0, float(lengths.mean() if len(rows) else 0)))).astype(
-            np.float32
-        )
+        mean = (float(lengths.mean()) if len(rows) else 0.0) or 1.0
+        self._norm = (K1 * (1 - B + B * lengths / mean)).astype(np.float32)
         self._terms: dict[int, Term | None] = {}
         self._about = self._all_about()
 
