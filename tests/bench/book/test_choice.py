@@ -64,11 +64,13 @@ def test_facts_by_their_name(book: Chooser) -> None:
 
 
 def test_links_between_question_and_option(book: Chooser, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The campaign is linked with one group; the words are the other's."""
-    question, options = "Who was behind Salt Night, river smugglers?", ("Grey Otters", "Tin Foxes")
+    question, options = "Who was behind Salt Night?", ("Grey Otters", "Tin Foxes")
     assert chosen(book, question, *options) == "Tin Foxes"
+    otters, foxes = book.loudness(question, options)
     monkeypatch.setattr(choice, "WEIGHTS", choice.WEIGHTS | {"linked": 0.0, "facts": 0.0})
-    assert chosen(book, question, *options) == "Grey Otters"
+    without_otters, without_foxes = book.loudness(question, options)
+    assert otters == pytest.approx(without_otters)  # nothing is stated on them
+    assert foxes > without_foxes + 1
 
 
 def test_only_unsure_questions_are_read_in_context(made: Knowledge, passages: Passages, entries: Entries) -> None:
