@@ -44,7 +44,7 @@ ASKING = {field: tuple(words.split()) for field, words in _ASKING.items()}
 WEIGHTS = {  # of opinions
     "words": 2.0, "vectors": 1.9, "together": 1.5, "record": 1.2, "linked": 1.4, "facts": 1.5, "context": 2.0,
 }  # fmt: skip
-SURE = 1.5  # so far ahead of the next one, a choice is not read about in context
+SURE = 1.0  # so far ahead of the next one, a choice is not read about in context
 
 
 @dataclass(frozen=True, slots=True)
