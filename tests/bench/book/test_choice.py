@@ -78,11 +78,11 @@ def test_only_unsure_questions_are_read_in_context(made: Knowledge, passages: Pa
     book = chooser(made, passages, entries, reader)
     assert chosen(book, "Who smuggles amber over the river?", "Zzz", "Grey Otters") == "Grey Otters"
     assert not reader.read
-    book.loudness("Who smuggles over rivers and mountains?", ("Grey Otters", "Tin Foxes"))
-    assert "Who smuggles over rivers and mountains?" in reader.read
+    book.loudness("What do they smuggle?", ("pepper", "mountains"))
+    assert "What do they smuggle?" in reader.read
     read = [text for text in reader.read if ": " in text]
     assert len(read) == len(set(read)) > 0
-    book.loudness("Who smuggles over rivers and mountains?", ("Grey Otters", "Tin Foxes"))
+    book.loudness("What do they smuggle?", ("pepper", "mountains"))
     assert [text for text in reader.read if ": " in text] == read  # remembered
 
 
