@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from vedette.bench.items import Item, Kind
-from vedette.bench.open_book import OpenBook, Together, telling
+from vedette.bench.open_book import OpenBook, Together
 
 pytestmark = pytest.mark.facts
 
@@ -31,9 +31,18 @@ def test_the_passage_that_speaks_for_question_and_option(book: OpenBook) -> None
     assert book.answer(item) == book.answer(item)
 
 
-def test_a_question_that_is_turned_round_gets_the_quietest(book: OpenBook) -> None:
-    question = "Which of these is NOT about LSASS memory?"
-    assert book.answer(asked(question, "LSASS Memory", "wjxqk zqvkx")) == "B"
+@pytest.mark.parametrize(
+    ("question", "right"),
+    [
+        ("Which of these is NOT about LSASS memory?", "B"),
+        ("Which of these is not about LSASS memory?", "B"),
+        ("Which is least likely about LSASS memory?", "B"),
+        ("Which of these is about LSASS memory, if it is not protected?", "A"),
+        ("Which is about LSASS memory with least privilege?", "A"),
+    ],
+)
+def test_a_question_that_is_turned_round_gets_the_quietest(book: OpenBook, question: str, right: str) -> None:
+    assert book.answer(asked(question, "LSASS Memory", "wjxqk zqvkx")) == right
 
 
 def test_nothing_known_nothing_said(book: OpenBook) -> None:
@@ -64,11 +73,6 @@ def test_passages_for_a_language_model(book: OpenBook) -> None:
     assert len(told) == len(set(told)) <= 3
     assert book.reads_on(Kind.CHOICE)
     assert not book.reads_on(Kind.WEAKNESS)
-
-
-def test_words_that_say_something() -> None:
-    assert telling("Which of the following techniques uses PowerShell?") == ["techniques", "uses", "powershell"]
-    assert telling("PowerShell", ["powershell"]) == ["powershell"]
 
 
 def test_experts_and_book_together() -> None:
