@@ -7,7 +7,8 @@ VedetteError                 exit code 1
 ├── StateError               4   the state file cannot be opened, read or written
 ├── OutputError              5   a result cannot be written (a full disk, no permission)
 ├── ArtefactError            6   a shipped, trained or imported artefact does not match its manifest
-└── FetchError               7   a publisher's file could not be fetched whole and unchanged
+├── FetchError               7   a publisher's file could not be fetched whole and unchanged
+└── EngineError              8   a language model cannot be asked, or did not answer; tier 0's answer stands
 
 A message says what (the value, quoted), where (file:line, or the record's id) and what to do.
 """
@@ -55,3 +56,7 @@ class ArtefactError(VedetteError):
 
 class FetchError(VedetteError):
     exit_code = 7
+
+
+class EngineError(VedetteError):
+    exit_code = 8

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from vedette.engine import gguf
 from vedette.errors import InputError
 
-from . import tiny
-from .tiny import KEYS, TEMPLATE, written
+from . import crafted
+from .crafted import KEYS, TEMPLATE, written
 
-WHOLE = tiny.gguf()
+WHOLE = crafted.gguf()
 
 
 def test_what_a_header_says(tmp_path: Path) -> None:
@@ -36,18 +36,18 @@ def test_what_a_header_says(tmp_path: Path) -> None:
 def test_what_a_file_does_not_say_is_worked_out_or_left_empty(tmp_path: Path) -> None:
     keys = {name: of for name, of in KEYS.items() if name.endswith(("architecture", "length", "head_count", "tokens"))}
     del keys["qwen3.attention.key_length"], keys["qwen3.attention.value_length"]
-    header = gguf.read(written(tmp_path, content=tiny.gguf(keys, {})))
+    header = gguf.read(written(tmp_path, content=crafted.gguf(keys, {})))
     assert (header.shape.key_dim, header.shape.kv_heads, header.shape.vocab) == (16, 4, 3)
     assert (header.quantisation, header.template, header.template_sha256, header.name) == ("", "", "", "")
 
 
 def test_the_type_of_most_bytes_where_the_file_does_not_say_how_it_was_quantised(tmp_path: Path) -> None:
     keys = {name: of for name, of in KEYS.items() if name != "general.file_type"}
-    assert gguf.read(written(tmp_path, content=tiny.gguf(keys))).quantisation == "Q8_0"
+    assert gguf.read(written(tmp_path, content=crafted.gguf(keys))).quantisation == "Q8_0"
 
 
-def changed(key: str, of: tiny.Value) -> bytes:
-    return tiny.gguf({**KEYS, key: of})
+def changed(key: str, of: crafted.Value) -> bytes:
+    return crafted.gguf({**KEYS, key: of})
 
 
 COUNTS = {"tensors": (8, "tensors, and 65,536 are the most"), "keys": (16, "keys, and 4,096 are the most")}
@@ -58,23 +58,23 @@ COUNTS = {"tensors": (8, "tensors, and 65,536 are the most"), "keys": (16, "keys
     (b"GG", "no GGUF file"),
     (b"PK\x03\x04" + bytes(100), "no GGUF file.*give a model"),
     (b"GGUF", "cut off after 4 bytes"),
-    (tiny.gguf(version=1), "version 1"),
-    (tiny.gguf(version=4), "version 4"),
+    (crafted.gguf(version=1), "version 1"),
+    (crafted.gguf(version=4), "version 4"),
     (b"GGUF" + struct.pack(">I", 3) + bytes(100), "big-endian"),
     *((WHOLE[:at] + b"\xff" * 8 + WHOLE[at + 8 :], said) for at, said in COUNTS.values()),
     (WHOLE[:24] + b"\xff" * 8 + WHOLE[32:], "bytes in 'a key'"),
-    (tiny.gguf(data=300), "cut off: 'output_norm.weight' ends at byte"),
-    (tiny.gguf({}), "does not say its architecture"),
+    (crafted.gguf(data=300), "cut off: 'output_norm.weight' ends at byte"),
+    (crafted.gguf({}), "does not say its architecture"),
     (changed("split.count", 2), "one part of several.*--merge"),
     (changed("general.alignment", 33), "alignment 33 is no power of two"),
     (changed("general.alignment", 0), "alignment 0"),
-    (tiny.gguf(tensors={"x": ((33,), 8)}), "rows of 33 values, and Q8_0 needs a multiple of 32"),
-    (tiny.gguf(tensors={"x": ((2**40, 2**40), 0)}, data=0), "values in 'x'"),
-    (tiny.gguf(tensors={"x": ((1, 1, 1, 1, 1), 0)}, data=0), "5 dimensions in 'x', and 4 are the most"),
-    (WHOLE.replace(tiny.text("output_norm.weight"), tiny.text("token_embd.weight") + b"\x00"), ""),
+    (crafted.gguf(tensors={"x": ((33,), 8)}), "rows of 33 values, and Q8_0 needs a multiple of 32"),
+    (crafted.gguf(tensors={"x": ((2**40, 2**40), 0)}, data=0), "values in 'x'"),
+    (crafted.gguf(tensors={"x": ((1, 1, 1, 1, 1), 0)}, data=0), "5 dimensions in 'x', and 4 are the most"),
+    (WHOLE.replace(crafted.text("output_norm.weight"), crafted.text("token_embd.weight") + b"\x00"), ""),
     (WHOLE.replace(b"general.name", b"general.\xff\xff\xff\xff"), "no UTF-8"),
     (WHOLE.replace(b"general.license", b"general.licens\xc3"), "no UTF-8"),
-    (WHOLE.replace(tiny.text("Tiny"), struct.pack("<Q", 2**40)), "bytes in 'general.name'"),
+    (WHOLE.replace(crafted.text("Tiny"), struct.pack("<Q", 2**40)), "bytes in 'general.name'"),
     (WHOLE.replace(b"tokens" + struct.pack("<IIQ", 9, 8, 3), b"tokens" + struct.pack("<IIQ", 9, 8, 2**50)), "values"),
     (WHOLE.replace(b"tokens" + struct.pack("<IIQ", 9, 8, 3), b"tokens" + struct.pack("<IIQ", 9, 9, 3)), "type 9"),
     (WHOLE.replace(b"file_type" + struct.pack("<I", 4), b"file_type" + struct.pack("<I", 99)), "unknown type 99"),
@@ -85,10 +85,10 @@ def test_what_is_wrong_is_said_with_the_files_name(tmp_path: Path, content: byte
 
 
 def test_twice_the_same_name(tmp_path: Path) -> None:
-    body = tiny.gguf({"general.architecture": "x", "general.architecturE": "x"}, {})
+    body = crafted.gguf({"general.architecture": "x", "general.architecturE": "x"}, {})
     with pytest.raises(InputError, match="is there twice"):
         gguf.read(written(tmp_path, content=body.replace(b"architecturE", b"architecture")))
-    body = tiny.gguf(tensors={"same": ((1,), 0), "samE": ((1,), 0)})
+    body = crafted.gguf(tensors={"same": ((1,), 0), "samE": ((1,), 0)})
     with pytest.raises(InputError, match="a tensor is there twice"):
         gguf.read(written(tmp_path, content=body.replace(b"samE", b"same")))
 
@@ -101,7 +101,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_number_where_words_belong_counts_as_nothing(tmp_path: Path) -> None:
-    header = gguf.read(written(tmp_path, content=tiny.gguf({**KEYS, "general.name": 3, "qwen3.block_count": "many"})))
+    header = gguf.read(written(tmp_path, content=crafted.gguf({**KEYS, "general.name": 3, "qwen3.block_count": "many"})))
     assert (header.name, header.shape.layers) == ("", 0)
 
 

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
+from msgspec.structs import replace
+
+from vedette.engine.backends.openai import Served
+from vedette.engine.protocol import Schema
 from vedette.errors import ConfigError, InputError
 
 MAGIC = b"GGUF"
 QUIET = -1  # its log is not ours to print
+COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}  # no endless white space
 
 
 @contextmanager
-def served(model: Path, *, context: int = 8_192, parallel: int = 1, threads: int = 0) -> Iterator[str]:
-    """The address, up to `/v1`. `context`: tokens of each of the replies that run in parallel; `threads`: 0: all cores.
+def served(
+    model: Path, *, context: int = 8_192, parallel: int = 1, threads: int = 0, adapters: Sequence[Path] = ()
+) -> Iterator[str]:
+    """The address, up to `/v1`. `context`: tokens of each of the replies that run in parallel; `threads`: 0: all cores;
+    `adapters`: LoRA files, loaded and idle until a request asks for one.
 
-    Raises InputError where the file is no model, ConfigError where the library is missing.
+    Raises InputError where a file is no model, ConfigError where the library is missing.
     """
-    try:
-        with model.open("rb") as file:
-            magic = file.read(len(MAGIC))
-    except OSError as exc:
-        raise InputError(f"cannot be read: {exc.strerror}", where=str(model), remedy="give a GGUF file") from exc
-    if magic != MAGIC:
-        raise InputError("no GGUF file", where=str(model), remedy="give a model as llama.cpp reads it")
+    for file in (model, *adapters):
+        _check(file)
     try:
         import xllamacpp
     except ModuleNotFoundError as exc:
@@ -34,11 +40,50 @@ def served(model: Path, *, context: int = 8_192, parallel: int = 1, threads: int
     wanted.model.path = str(model)
     wanted.n_ctx, wanted.n_parallel, wanted.verbosity = context * parallel, parallel, QUIET
     wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
+    wanted.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
     try:
         server = xllamacpp.Server(wanted)
     except RuntimeError as exc:
-        raise InputError(f"llama.cpp cannot load it: {exc}", where=str(model), remedy="check the file") from exc
+        remedy = "check the file; does it fit the memory? `vedette model size` tells"
+        raise InputError(f"llama.cpp cannot load it: {exc}", where=str(model), remedy=remedy) from exc
     try:
         yield f"{server.listening_address}/v1"
     finally:
         del server  # waits for its loop to end
+
+
+@asynccontextmanager
+async def in_process(
+    model: Path, *, context: int = 8_192, parallel: int = 1, threads: int = 0, adapters: Sequence[Path] = ()
+) -> AsyncIterator[Served]:
+    """The same as an engine, held to a schema by llguidance."""
+    with served(model, context=context, parallel=parallel, threads=threads, adapters=adapters) as address:
+        engine = await Served.at(address, connections=parallel)
+        server = engine.server
+        server.constraint = _grammar
+        server.identity = replace(server.identity, name=model.stem, sha256=_sha256(model))
+        try:
+            yield engine
+        finally:
+            await engine.close()
+
+
+def _grammar(schema: Schema) -> dict[str, Any]:
+    import xllamacpp
+
+    return {"grammar": xllamacpp.json_schema_to_grammar(json.dumps({**schema, "x-guidance": COMPACT}))}
+
+
+def _check(file: Path) -> None:
+    try:
+        with file.open("rb") as opened:
+            magic = opened.read(len(MAGIC))
+    except OSError as exc:
+        raise InputError(f"cannot be read: {exc.strerror}", where=str(file), remedy="give a GGUF file") from exc
+    if magic != MAGIC:
+        raise InputError("no GGUF file", where=str(file), remedy="give a model as llama.cpp reads it")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
