@@ -101,7 +101,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_number_where_words_belong_counts_as_nothing(tmp_path: Path) -> None:
-    header = gguf.read(written(tmp_path, content=crafted.gguf({**KEYS, "general.name": 3, "qwen3.block_count": "many"})))
+    header = gguf.read(
+        written(tmp_path, content=crafted.gguf({**KEYS, "general.name": 3, "qwen3.block_count": "many"}))
+    )
     assert (header.name, header.shape.layers) == ("", 0)
 
 
