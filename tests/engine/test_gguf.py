@@ -28,7 +28,7 @@ def test_what_a_header_says(tmp_path: Path) -> None:
     assert header.parameters == 64 * 3 + 64 + 64 * 128
     assert header.bytes == len(WHOLE)
     assert header.shape == gguf.Shape(
-        layers=2, width=64, heads=4, kv_heads=2, key_dim=32, value_dim=32, ffn=96, vocab=3
+        layers=2, width=64, heads=4, kv_heads=2, key_dim=32, value_dim=32, ffn=96, vocab=3, tied=True
     )
     assert [tensor.bytes for tensor in header.tensors] == [204, 256, 8704]
 

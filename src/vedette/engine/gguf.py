@@ -13,6 +13,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
+from pydantic import Field
+
+from vedette.config import Settings
 from vedette.engine.quantisations import FILE_TYPES, TYPES
 from vedette.errors import InputError
 
@@ -26,6 +29,8 @@ MAX_ITEMS = 4_000_000  # of one array: vocabularies have up to 262,144 entries, 
 MAX_HEADER = 256 * 1024**2  # bytes of the whole header
 MAX_PARAMETERS = 2**50
 REMEDY = "fetch it again, or convert the model anew"
+
+ALTERNATING = {"gpt-oss"}  # every other layer has a sliding window; other families are counted as if none had
 
 _TEXT, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "?", 10: "<Q", 11: "<q", 12: "<d"}
@@ -46,21 +51,22 @@ class Tensor:
         return _product(self.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Settings):
     """What memory and speed are computed from. 0 where the file does not say."""
 
     layers: int
     width: int
     heads: int
     kv_heads: int
-    key_dim: int  # of one head
-    value_dim: int
+    key_dim: int = Field(description="of one head")
+    value_dim: int = Field(description="of one head")
     ffn: int
     vocab: int
     experts: int = 0
-    experts_used: int = 0
-    window: int = 0  # tokens that a layer with a sliding window sees
+    experts_used: int = Field(default=0, description="for each token")
+    window: int = Field(default=0, description="tokens that a layer with a sliding window sees")
+    windowed: int = Field(default=0, description="layers with such a window")
+    tied: bool = Field(default=False, description="the embeddings are the output matrix, too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +282,8 @@ def _shape(architecture: str, known: dict[str, Scalar], lengths: dict[str, int],
         experts=number("expert_count"),
         experts_used=number("expert_used_count"),
         window=number("attention.sliding_window"),
+        windowed=number("block_count") // 2 if architecture in ALTERNATING else 0,
+        tied=all(tensor.name != "output.weight" for tensor in tensors),
     )
 
 

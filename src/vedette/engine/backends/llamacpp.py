@@ -39,6 +39,7 @@ def served(
     wanted = xllamacpp.CommonParams()
     wanted.model.path = str(model)
     wanted.n_ctx, wanted.n_parallel, wanted.verbosity = context * parallel, parallel, QUIET
+    wanted.cache_ram_mib = 0  # else up to 8 GiB of prompts that were asked before; a slot keeps its own beginning
     wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
     wanted.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
     try:
