@@ -251,6 +251,45 @@ class Background(msgspec.Struct, frozen=True, kw_only=True):
     inferred_by: str = ""  # name and sha256 of the experts' weights
 
 
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a language model adds, after every check that `guard.verify` has."""
+
+    text: str  # plain words, one line
+    refs: tuple[str, ...]  # evidence that it rests on, at least one
+    quote: str = ""  # word for word from one of them
+    untrusted: bool = False  # an attacker may have written the quote
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is needed to ask the same again. What a server does not say is empty."""
+
+    spec: str  # how the model was named: "gguf/…", an address
+    model: str
+    backend: str
+    sha256: str  # of the weights
+    quantisation: str
+    template: str  # sha256 of the chat template
+    adapter: str
+    prompt: str  # sha256 of the prompt files
+    shown: str  # sha256 of what was shown to the model, apart from the mark
+    mark: str  # of the fences of this call
+    seed: int
+    redacted: bool
+    tokens_in: int
+    tokens_out: int
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Words of a language model about a finding. They change nothing of it."""
+
+    claims: tuple[Claim, ...] = ()
+    raise_to: str = ""  # a higher verdict that verified evidence beyond the decision's speaks for; "" where none does
+    dropped: tuple[tuple[str, int], ...] = ()  # why, how many sentences
+    unread: tuple[str, ...] = ()  # refs of evidence that did not fit the context, whole or in part
+    note: str = ""  # why there is nothing, or less
+    by: Provenance | None = None
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts of one day that belong together: the finding of the triage skill."""
 
@@ -279,6 +318,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     continues: str = ""  # id of the case of the day before that it carries on
     closed: str = ""  # why the owner's miss bound closed it, "" where it stays open
     background: Background | None = None  # added when the queue is shown, None where nothing could be looked up
+    explanation: Explanation | None = None  # by a language model, where one was asked; no part of the decision
 
 
 class Counts(msgspec.Struct, kw_only=True):

@@ -14,7 +14,7 @@ from hashlib import blake2b
 import msgspec
 
 from vedette.knowledge import attack
-from vedette.skills.triage import closing, explain
+from vedette.skills.triage import closing, engine, explain
 from vedette.skills.triage.background import Backgrounds
 from vedette.skills.triage.baseline import Baseline
 from vedette.skills.triage.baseline import load as load_baseline
@@ -26,7 +26,7 @@ from vedette.skills.triage.model import Model
 from vedette.skills.triage.owner import Owner
 from vedette.skills.triage.signals import DAY_MS, SLOT_MS, merged
 from vedette.skills.triage.state import State
-from vedette.types import Alert, Case, Chunk, Counts, Evidence, Observable, Queue, Severity, Verdict
+from vedette.types import Alert, Case, Chunk, Counts, Evidence, Explanation, Observable, Queue, Severity, Verdict
 
 SHOWN_REJECTS = 20
 
@@ -46,6 +46,7 @@ class Triage:
     ) -> None:
         self.state, self.model, self.owner, self.miss_bound = state, model, owner, miss_bound
         self.backgrounds, self.reader = backgrounds, reader
+        self.remarks: tuple[str, ...] = ()  # of those who add to the queue, for its notes
         state.soil(f"{model.sha256} {owner.digest()} {miss_bound}")
         self._folder = state.folder()
 
@@ -185,7 +186,7 @@ class Triage:
 
     def notes(self, shown_day: str | None = None) -> list[str]:
         """What the analyst has to know about these cases."""
-        found = self.state.notes()
+        found = [*self.state.notes(), *self.remarks]
         days = self.state.days()
         if shown_day is not None and shown_day not in map(_day_name, days):
             found.append(f"No alert is of {shown_day}; there are alerts of {_span(days)}.")
@@ -244,7 +245,8 @@ class Triage:
         if self.backgrounds and self.reader:
             self.reader.read(cases)
         counts: Counts = self.state.counts()
-        cases = [self._known(c) for c in cases if day in (None, c.day)]
+        said = self.state.explanations()
+        cases = [_explained(self._known(c), said) for c in cases if day in (None, c.day)]
         return Queue(
             cases=tuple(cases),
             counts=counts,
@@ -264,6 +266,12 @@ class Triage:
         by = self.reader.name if self.reader else ""
         background = self.backgrounds.of(case.techniques, case.tactics, inferred, by)
         return _with(case, background=background) if background else case
+
+
+def _explained(case: Case, said: dict[str, tuple[str, Explanation]]) -> Case:
+    """With what a model said of the case, unless the case has changed since."""
+    _, explanation = said.get(case.id, ("", None))
+    return _with(case, explanation=explanation) if explanation and engine.fits(explanation, case) else case
 
 
 _ORDER = {Verdict.ESCALATE: 0, Verdict.INVESTIGATE: 1, Verdict.UNDECIDED: 2, Verdict.LIKELY_BENIGN: 3}

@@ -18,7 +18,7 @@ import msgspec
 from vedette.errors import InputError, OutputError, StateError
 from vedette.skills.triage.closing import case_type
 from vedette.skills.triage.signals import DAY_MS, SLOTS_A_DAY, Folded, Folder, Key, Signal, merged
-from vedette.types import Alert, Case, Chunk, Context, Counts, Position, Rejected
+from vedette.types import Alert, Case, Chunk, Context, Counts, Explanation, Position, Rejected
 
 VERSION = 1
 SCHEMA = """
@@ -47,6 +47,9 @@ CREATE TABLE dirty(day INTEGER PRIMARY KEY);
 CREATE TABLE label(case_id TEXT PRIMARY KEY, type TEXT NOT NULL, attack INTEGER NOT NULL, probability REAL NOT NULL,
     note TEXT NOT NULL) WITHOUT ROWID;
 """
+_LATER = """
+CREATE TABLE IF NOT EXISTS explanation(case_id TEXT PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+"""  # what came in without a new version: older files get it, too
 _UPSERT = """
 INSERT INTO signal(day, key, slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates,
     first, last, hits, techniques, tactics, sample) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
@@ -70,6 +73,7 @@ _alert = msgspec.msgpack.Decoder(Alert).decode
 _context = msgspec.msgpack.Decoder(Context).decode
 _rejected = msgspec.msgpack.Decoder(Rejected).decode
 _case = msgspec.msgpack.Decoder(Case).decode
+_explanation = msgspec.msgpack.Decoder(Explanation).decode
 _strings = lru_cache(maxsize=8192)(msgspec.json.Decoder(tuple[str, ...]).decode)  # few lists, met again and again
 
 
@@ -122,6 +126,7 @@ class State:
         elif version != VERSION:
             what = f"state version {version}, this Vedette reads {VERSION}"
             raise StateError(what, where=str(self.path), remedy="use a new --out folder")
+        self.db.executescript(_LATER)
 
     def close(self) -> None:
         with explained(self.path):
@@ -307,6 +312,15 @@ class State:
     def case(self, case_id: str) -> Case | None:
         row = self.db.execute("SELECT data FROM cases WHERE id=?", (case_id,)).fetchone()
         return _case(row[0]) if row else None
+
+    def keep_explanation(self, case_id: str, key: str, explanation: Explanation) -> None:
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO explanation VALUES(?,?,?)", (case_id, key, _pack(explanation)))
+
+    def explanations(self) -> dict[str, tuple[str, Explanation]]:
+        """Of each case that has one, the key it was made under, and what a model said."""
+        rows = self.db.execute("SELECT case_id, key, data FROM explanation")
+        return {case_id: (key, _explanation(data)) for case_id, key, data in rows}
 
     # -- labels -------------------------------------------------------------------------------
 
