@@ -13,7 +13,7 @@ from vedette.engine import catalog, models, pull
 from vedette.errors import ArtefactError, ConfigError, FetchError, InputError
 from vedette.fetch import FetchOptions
 
-from ..fetch import publisher
+from ..fetch import publisher  # noqa: TID252 - no package of this name can be imported by its whole name
 from . import crafted
 
 WHOLE = crafted.gguf()
