@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vedette import __version__
-from vedette.cli import ask, bench, experts, knowledge, label, replay, train, triage
+from vedette.cli import ask, bench, experts, knowledge, label, model, replay, train, triage
 from vedette.errors import VedetteError
 from vedette.guard.neutralise import printable
 
@@ -30,6 +30,7 @@ app.command("techniques")(experts.techniques)
 app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(train.app, name="train")
 app.add_typer(bench.app, name="bench")
+app.add_typer(model.app, name="model")
 
 
 def _version(show: bool) -> None:

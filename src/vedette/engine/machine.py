@@ -1,6 +1,7 @@
 """What this machine has: memory, and how fast it reads it and multiplies. `python -m vedette.engine.machine` measures.
 
-Measured in a process of its own, so that the number of threads is what llama.cpp would use and the memory is given back.
+Measured in a process of its own, so that the number of threads is what llama.cpp would use and its memory is given
+back.
 """
 
 from __future__ import annotations

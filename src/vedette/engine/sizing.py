@@ -1,7 +1,8 @@
 """How much memory a model needs and how fast it would be, from its shape: computed, before anything is downloaded.
 
-Memory follows what llama.cpp allocates (b11549, CPU, f16 cache, batches of 512 tokens, flash attention); `bench/engine.py`
-compares it with what three shapes take. Speed follows from two measured numbers of the machine and the factors below.
+Memory follows what llama.cpp allocates (b11549, CPU, f16 cache, batches of 512 tokens, flash attention);
+`bench/engine.py` compares it with what three shapes take. Speed follows from two measured numbers of the machine and
+the factors below.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def of_header(header: Header) -> Weights:
             tensor.values,
             share if "_exps" in tensor.name else 1.0,
             tensor.name == "token_embd.weight" and not shape.tied,
-            _packed(tensor.type, tensor.shape[1] if len(tensor.shape) > 1 else 1) and tensor.name != "token_embd.weight",
+            _packed(tensor.type, tensor.shape[1] if len(tensor.shape) > 1 else 1)
+            and tensor.name != "token_embd.weight",
         )
         for tensor in header.tensors
         if len(tensor.shape) > 1

@@ -1,0 +1,228 @@
+"""Speed and memory of language models on this machine: files of the real shapes with random weights.
+
+    python bench/engine.py [--models 0.6B,1.7B,4B] [--quantisations Q4_0,Q8_0] [--out FILE]
+
+One file at a time lies in a temporary folder. Each is served by llama.cpp in a process of its own and asked (a) over
+HTTP by httpx, and (b) by Vedette's engine, in turns; then 8 requests at once, and one after the other. Memory is what
+the process holds, the mapped file included, beside what `vedette.engine.sizing` computes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from vedette.engine import gguf, machine, sizing
+from vedette.engine.backends.llamacpp import served
+from vedette.engine.backends.openai import Served
+from vedette.engine.catalog import recommended
+from vedette.engine.protocol import Budget, Message, Role, as_json
+from vedette.manifest import atomic_write
+
+SIZES = ("0.6B", "1.7B", "4B")
+PROMPT, ANSWER = 256, 32  # tokens of the speed test
+TURNS, TURN_TOKENS = 5, 48  # of httpx against the engine
+BATCH, BATCH_TOKENS = 8, 24
+CONTEXT = 2_048
+MIB = 1024**2
+LIMIT_S = 1_800
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", default=",".join(SIZES))
+    parser.add_argument("--quantisations", default="Q4_0,Q8_0")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        print(json.dumps(_child(given.child)))
+        return
+    speed = machine.measured()
+    rows = [
+        _row(name, quantisation, speed)
+        for name in given.models.split(",")
+        for quantisation in given.quantisations.split(",")
+    ]
+    told = {"machine": _machine(speed), "rows": rows}
+    print(_table(rows))
+    print(json.dumps(told["machine"]))
+    if given.out:
+        atomic_write(given.out, json.dumps(told, indent=2) + "\n")
+
+
+def _row(name: str, quantisation: str, speed: machine.Speed) -> dict[str, Any]:
+    import engine_weights
+
+    shape = recommended()[f"Qwen3-{name}"].shape
+    with tempfile.TemporaryDirectory(prefix="vedette-bench-") as folder:
+        need = sizing.of_shape(shape, quantisation).file
+        free = shutil.disk_usage(folder).free
+        if need > free:
+            sys.exit(f"{name} {quantisation}: {need:,} bytes are needed in {folder}, {free:,} are free; set TMPDIR")
+        path = engine_weights.write(Path(folder) / f"{name}-{quantisation}.gguf", shape, quantisation)
+        weights = sizing.of_header(gguf.read(path))
+        command = [sys.executable, __file__, "--child", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+        if done.returncode:
+            sys.exit(f"{path.name}: {done.stderr[-2_000:]}")
+        row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    pace = sizing.pace(weights, shape, speed)
+    computed = {p: sizing.need(weights, shape, CONTEXT, p).resident / MIB for p in (1, BATCH)}
+    row |= {"model": name, "quantisation": quantisation, "file_mib": weights.file / MIB}
+    row |= {"computed_mib": computed[1], "batch_computed_mib": computed[BATCH]}
+    row |= {"computed_prompt": pace.prompt, "computed_answer": pace.answer}
+    print(f"{name} {quantisation}: {json.dumps(row)}", file=sys.stderr, flush=True)
+    return row
+
+
+def _child(path: Path) -> dict[str, Any]:
+    base = _memory()
+    row: dict[str, Any] = {"base_mib": base}
+    start = time.perf_counter()
+    with served(path, context=CONTEXT) as address:
+        row["load_s"] = time.perf_counter() - start
+        row["loaded_mib"] = _memory() - base
+        row |= _speeds(address)
+        row["used_mib"] = _memory() - base
+        row |= asyncio.run(_turns(address))
+    with served(path, context=CONTEXT, parallel=BATCH) as address:
+        row |= asyncio.run(_batch(address))
+        row["batch_mib"] = _memory() - base
+    return row
+
+
+def _speeds(address: str) -> dict[str, float]:
+    """llama.cpp's own clock, best of three."""
+    runs = []
+    for turn in range(3):
+        body = {
+            "prompt": [300 + (turn * 7_919 + i * 104_729) % 150_000 for i in range(PROMPT)],
+            "n_predict": ANSWER, "temperature": 0, "cache_prompt": False, "ignore_eos": True,
+        }  # fmt: skip
+        runs.append(
+            httpx.post(f"{address.removesuffix('/v1')}/completion", json=body, timeout=LIMIT_S).json()["timings"]
+        )
+    return {
+        "prompt": max(run["prompt_per_second"] for run in runs),
+        "answer": max(run["predicted_per_second"] for run in runs),
+    }
+
+
+def _messages(turn: int) -> list[Message]:
+    """Another beginning each time, so that nothing is remembered; bytes are this vocabulary's tokens."""
+    return [Message(Role.USER, f"{turn:04d} {'an alert of this host ' * 3}")]
+
+
+async def _turns(address: str) -> dict[str, Any]:
+    """Tokens a second of both, in turns."""
+    engine = await Served.at(address)
+    rates: dict[str, list[float]] = {"httpx": [], "engine": []}
+    try:
+        async with httpx.AsyncClient(timeout=LIMIT_S) as client:
+            for turn in range(2 * TURNS + 2):
+                name, ask = (("httpx", _direct(client, address)), ("engine", _by(engine)))[turn % 2]
+                start = time.perf_counter()
+                tokens = await ask(turn, TURN_TOKENS)
+                rates[name].append(tokens / (time.perf_counter() - start))
+    finally:
+        await engine.close()
+    ratios = [a / b for a, b in zip(rates["httpx"][1:], rates["engine"][1:], strict=True)]  # the first warms up
+    return {"rates": rates, "overhead": statistics.median(ratios) - 1}
+
+
+async def _batch(address: str) -> dict[str, Any]:
+    engine = await Served.at(address, connections=BATCH)
+    ask = _by(engine)
+    try:
+        await ask(900, 4)
+        start = time.perf_counter()
+        one = sum([await ask(turn, BATCH_TOKENS) for turn in range(BATCH)])
+        middle = time.perf_counter()
+        together = sum(await asyncio.gather(*(ask(100 + turn, BATCH_TOKENS) for turn in range(BATCH))))
+        end = time.perf_counter()
+    finally:
+        await engine.close()
+    return {"one_by_one": one / (middle - start), "together": together / (end - middle)}
+
+
+Ask = Callable[[int, int], Awaitable[int]]
+
+
+def _direct(client: httpx.AsyncClient, address: str) -> Ask:
+    async def ask(turn: int, tokens: int) -> int:
+        body = {
+            "messages": as_json(_messages(turn)), "max_tokens": tokens, "temperature": 0, "stream": True,
+            "stream_options": {"include_usage": True}, "chat_template_kwargs": {"enable_thinking": False},
+        }  # fmt: skip
+        count = 0
+        async with client.stream("POST", f"{address}/chat/completions", json=body) as response:
+            async for line in response.aiter_lines():
+                if line.startswith("data: {"):
+                    count = (json.loads(line[6:]).get("usage") or {}).get("completion_tokens", count)
+        return count
+
+    return ask
+
+
+def _by(engine: Served) -> Ask:
+    async def ask(turn: int, tokens: int) -> int:
+        budget = Budget(tokens=tokens, seconds=LIMIT_S)
+        return (await engine.generate(_messages(turn), budget=budget)).tokens_out
+
+    return ask
+
+
+def _memory() -> float:
+    """MiB that this process holds, mapped files included."""
+    lines = Path("/proc/self/smaps_rollup").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Rss:")) / 1024
+
+
+def _machine(speed: machine.Speed) -> dict[str, Any]:
+    import xllamacpp
+
+    return {
+        "cpus": os.cpu_count(),
+        "machine": platform.machine(),
+        "threads": speed.threads,
+        "copied_gb_s": round(speed.bandwidth / 1e9, 1),
+        "gflop_s": round(speed.flops / 1e9, 1),
+        "load_average": os.getloadavg()[0],
+        "xllamacpp": xllamacpp.__version__,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        f"context {CONTEXT:,}; {PROMPT} tokens in, {ANSWER} out; MiB measured / computed",
+        "",
+        "| shape | file, MiB | load, s | memory, MiB | 8 slots, MiB | in/s | out/s | engine over httpx | 8 at once ÷ one by one |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]  # fmt: skip
+    for row in rows:
+        lines.append(
+            f"| {row['model']} {row['quantisation']} | {row['file_mib']:,.0f} | {row['load_s']:.1f} "
+            f"| {row['used_mib']:,.0f} / {row['computed_mib']:,.0f} | {row['batch_mib']:,.0f} / {row['batch_computed_mib']:,.0f} "
+            f"| {row['prompt']:.1f} / {row['computed_prompt']:.1f} | {row['answer']:.1f} / {row['computed_answer']:.1f} "
+            f"| {100 * row['overhead']:+.1f} % | {row['together'] / row['one_by_one']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
