@@ -21,9 +21,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import engine_weights
 import httpx
 
 from vedette.engine import gguf, machine, sizing
@@ -34,40 +36,49 @@ from vedette.engine.protocol import Budget, Message, Role, as_json
 from vedette.manifest import atomic_write
 
 SIZES = ("0.6B", "1.7B", "4B")
-PROMPT, ANSWER = 256, 32  # tokens of the speed test
-TURNS, TURN_TOKENS = 5, 48  # of httpx against the engine
-BATCH, BATCH_TOKENS = 8, 24
+BATCH = 8  # requests at once
 CONTEXT = 2_048
 MIB = 1024**2
 LIMIT_S = 1_800
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Tokens of the speed test; how often httpx and the engine are asked, for how many; tokens of a batch's answers."""
+
+    prompt: int
+    answer: int
+    turns: int
+    spoken: int
+    batch: int
+
+
+FULL, QUICK = Plan(256, 32, 7, 64, 32), Plan(128, 16, 4, 24, 12)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default=",".join(SIZES))
     parser.add_argument("--quantisations", default="Q4_0,Q8_0")
+    parser.add_argument("--quick", action="store_true", help="a third of the tokens")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    plan = QUICK if given.quick else FULL
     if given.child:
-        print(json.dumps(_child(given.child)))
+        print(json.dumps(_child(given.child, plan)))
         return
     speed = machine.measured()
-    rows = [
-        _row(name, quantisation, speed)
-        for name in given.models.split(",")
-        for quantisation in given.quantisations.split(",")
-    ]
+    kinds = [(name, kind) for name in given.models.split(",") for kind in given.quantisations.split(",")]
+    rows = [_row(name, kind, speed, given.quick) for name, kind in kinds]
     told = {"machine": _machine(speed), "rows": rows}
-    print(_table(rows))
+    print(_table(rows, plan))
     print(json.dumps(told["machine"]))
     if given.out:
         atomic_write(given.out, json.dumps(told, indent=2) + "\n")
 
 
-def _row(name: str, quantisation: str, speed: machine.Speed) -> dict[str, Any]:
-    import engine_weights
-
+def _row(name: str, quantisation: str, speed: machine.Speed, quick: bool) -> dict[str, Any]:
     shape = recommended()[f"Qwen3-{name}"].shape
     with tempfile.TemporaryDirectory(prefix="vedette-bench-") as folder:
         need = sizing.of_shape(shape, quantisation).file
@@ -76,7 +87,7 @@ def _row(name: str, quantisation: str, speed: machine.Speed) -> dict[str, Any]:
             sys.exit(f"{name} {quantisation}: {need:,} bytes are needed in {folder}, {free:,} are free; set TMPDIR")
         path = engine_weights.write(Path(folder) / f"{name}-{quantisation}.gguf", shape, quantisation)
         weights = sizing.of_header(gguf.read(path))
-        command = [sys.executable, __file__, "--child", str(path)]
+        command = [sys.executable, __file__, "--child", str(path), *(["--quick"] if quick else [])]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         if done.returncode:
             sys.exit(f"{path.name}: {done.stderr[-2_000:]}")
@@ -90,29 +101,29 @@ def _row(name: str, quantisation: str, speed: machine.Speed) -> dict[str, Any]:
     return row
 
 
-def _child(path: Path) -> dict[str, Any]:
+def _child(path: Path, plan: Plan) -> dict[str, Any]:
     base = _memory()
     row: dict[str, Any] = {"base_mib": base}
     start = time.perf_counter()
     with served(path, context=CONTEXT) as address:
         row["load_s"] = time.perf_counter() - start
         row["loaded_mib"] = _memory() - base
-        row |= _speeds(address)
+        row |= _speeds(address, plan)
         row["used_mib"] = _memory() - base
-        row |= asyncio.run(_turns(address))
+        row |= asyncio.run(_turns(address, plan))
     with served(path, context=CONTEXT, parallel=BATCH) as address:
-        row |= asyncio.run(_batch(address))
+        row |= asyncio.run(_batch(address, plan))
         row["batch_mib"] = _memory() - base
     return row
 
 
-def _speeds(address: str) -> dict[str, float]:
+def _speeds(address: str, plan: Plan) -> dict[str, float]:
     """llama.cpp's own clock, best of three."""
     runs = []
     for turn in range(3):
         body = {
-            "prompt": [300 + (turn * 7_919 + i * 104_729) % 150_000 for i in range(PROMPT)],
-            "n_predict": ANSWER, "temperature": 0, "cache_prompt": False, "ignore_eos": True,
+            "prompt": [300 + (turn * 7_919 + i * 104_729) % 150_000 for i in range(plan.prompt)],
+            "n_predict": plan.answer, "temperature": 0, "cache_prompt": False, "ignore_eos": True,
         }  # fmt: skip
         runs.append(
             httpx.post(f"{address.removesuffix('/v1')}/completion", json=body, timeout=LIMIT_S).json()["timings"]
@@ -128,16 +139,16 @@ def _messages(turn: int) -> list[Message]:
     return [Message(Role.USER, f"{turn:04d} {'an alert of this host ' * 3}")]
 
 
-async def _turns(address: str) -> dict[str, Any]:
+async def _turns(address: str, plan: Plan) -> dict[str, Any]:
     """Tokens a second of both, in turns."""
     engine = await Served.at(address)
     rates: dict[str, list[float]] = {"httpx": [], "engine": []}
     try:
         async with httpx.AsyncClient(timeout=LIMIT_S) as client:
-            for turn in range(2 * TURNS + 2):
+            for turn in range(2 * plan.turns + 2):
                 name, ask = (("httpx", _direct(client, address)), ("engine", _by(engine)))[turn % 2]
                 start = time.perf_counter()
-                tokens = await ask(turn, TURN_TOKENS)
+                tokens = await ask(turn, plan.spoken)
                 rates[name].append(tokens / (time.perf_counter() - start))
     finally:
         await engine.close()
@@ -145,15 +156,15 @@ async def _turns(address: str) -> dict[str, Any]:
     return {"rates": rates, "overhead": statistics.median(ratios) - 1}
 
 
-async def _batch(address: str) -> dict[str, Any]:
+async def _batch(address: str, plan: Plan) -> dict[str, Any]:
     engine = await Served.at(address, connections=BATCH)
     ask = _by(engine)
     try:
         await ask(900, 4)
         start = time.perf_counter()
-        one = sum([await ask(turn, BATCH_TOKENS) for turn in range(BATCH)])
+        one = sum([await ask(turn, plan.batch) for turn in range(BATCH)])
         middle = time.perf_counter()
-        together = sum(await asyncio.gather(*(ask(100 + turn, BATCH_TOKENS) for turn in range(BATCH))))
+        together = sum(await asyncio.gather(*(ask(100 + turn, plan.batch) for turn in range(BATCH))))
         end = time.perf_counter()
     finally:
         await engine.close()
@@ -207,20 +218,26 @@ def _machine(speed: machine.Speed) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        f"context {CONTEXT:,}; {PROMPT} tokens in, {ANSWER} out; MiB measured / computed",
-        "",
-        "| shape | file, MiB | load, s | memory, MiB | 8 slots, MiB | in/s | out/s | engine over httpx | 8 at once ÷ one by one |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]  # fmt: skip
+def _table(rows: list[dict[str, Any]], plan: Plan) -> str:
+    titles = ("shape", "file, MiB", "load, s", "memory, MiB", "8 slots, MiB", "in/s", "out/s", "engine", "8 at once")
+    about = (
+        f"context {CONTEXT:,}; {plan.prompt} tokens in, {plan.answer} out; measured / computed; engine: more time than "
+    )
+    about += "by httpx; 8 at once: times the tokens a second of one by one\n"
+    lines = [about, f"| {' | '.join(titles)} |", "|---" + "|--:" * (len(titles) - 1) + "|"]
     for row in rows:
-        lines.append(
-            f"| {row['model']} {row['quantisation']} | {row['file_mib']:,.0f} | {row['load_s']:.1f} "
-            f"| {row['used_mib']:,.0f} / {row['computed_mib']:,.0f} | {row['batch_mib']:,.0f} / {row['batch_computed_mib']:,.0f} "
-            f"| {row['prompt']:.1f} / {row['computed_prompt']:.1f} | {row['answer']:.1f} / {row['computed_answer']:.1f} "
-            f"| {100 * row['overhead']:+.1f} % | {row['together'] / row['one_by_one']:.2f} |"
-        )
+        cells = [
+            f"{row['model']} {row['quantisation']}",
+            f"{row['file_mib']:,.0f}",
+            f"{row['load_s']:.1f}",
+            f"{row['used_mib']:,.0f} / {row['computed_mib']:,.0f}",
+            f"{row['batch_mib']:,.0f} / {row['batch_computed_mib']:,.0f}",
+            f"{row['prompt']:.1f} / {row['computed_prompt']:.1f}",
+            f"{row['answer']:.1f} / {row['computed_answer']:.1f}",
+            f"{100 * row['overhead']:+.1f} %",
+            f"{row['together'] / row['one_by_one']:.2f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -32,6 +32,7 @@ def served(
     """
     for file in (model, *adapters):
         _check(file)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin lose most of the speed to what else runs
     try:
         import xllamacpp
     except ModuleNotFoundError as exc:
