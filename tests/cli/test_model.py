@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
-import signal
-import subprocess
-import time
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from ..engine import crafted  # noqa: TID252 - no package of this name can be imported by its whole name
-from .conftest import NO_SOCKETS, Vedette, command, environment
-
-WHOLE = crafted.gguf()
-DIGEST = sha256(WHOLE).hexdigest()
+from .conftest import NO_SOCKETS, Vedette
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +18,18 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models"
 
 
-def test_a_model_comes_and_goes(vedette: Vedette, tmp_path: Path) -> None:
-    path = crafted.written(tmp_path, "tiny-Q8_0.gguf")
-    added = vedette("model", "add", path, "--sha256", DIGEST, before=NO_SOCKETS)
+@pytest.fixture
+def tiny(tmp_path: Path, tiny_gguf: bytes) -> Path:
+    path = tmp_path / "tiny-Q8_0.gguf"
+    path.write_bytes(tiny_gguf)
+    return path
+
+
+def test_a_model_comes_and_goes(vedette: Vedette, tiny: Path, tiny_gguf: bytes) -> None:
+    digest = sha256(tiny_gguf).hexdigest()
+    added = vedette("model", "add", tiny, "--sha256", digest, before=NO_SOCKETS)
     assert added.code == 0, added.err
-    assert f"sha256 {DIGEST}\nIt is what was given." in added.out
+    assert f"sha256 {digest}\nIt is what was given." in added.out
     listed = vedette("model", "list", before=NO_SOCKETS)
     assert "tiny-Q8_0" in listed.out
     assert "Qwen3-4B" in listed.out
@@ -39,21 +37,21 @@ def test_a_model_comes_and_goes(vedette: Vedette, tmp_path: Path) -> None:
     document = json.loads(vedette("model", "list", "--json").out)
     assert [model["name"] for model in document["models"]] == ["tiny-Q8_0"]
     assert vedette("model", "remove", "tiny").code == 0
-    assert path.exists()
+    assert tiny.exists()
     assert json.loads(vedette("model", "list", "--json").out)["models"] == []
 
 
-def test_a_file_that_nobody_vouched_for_is_told(vedette: Vedette, tmp_path: Path) -> None:
-    added = vedette("model", "add", crafted.written(tmp_path))
+def test_a_file_that_nobody_vouched_for_is_told(vedette: Vedette, tiny: Path, tiny_gguf: bytes) -> None:
+    added = vedette("model", "add", tiny)
     assert "Unverified" in added.out
-    assert DIGEST in added.out
+    assert sha256(tiny_gguf).hexdigest() in added.out
 
 
 @pytest.mark.parametrize(("args", "code", "said"), [
     (["add", "none.gguf"], 3, "cannot be read"),
     (["add", "text"], 3, "no GGUF file"),
-    (["add", "tiny.gguf", "--sha256", "0" * 64], 6, "expected 0000"),
-    (["add", "tiny.gguf", "--name", "../x"], 2, "no name of a model"),
+    (["add", "tiny-Q8_0.gguf", "--sha256", "0" * 64], 6, "expected 0000"),
+    (["add", "tiny-Q8_0.gguf", "--name", "../x"], 2, "no name of a model"),
     (["pull", "Qwen3-4B"], 2, "no hub is known"),
     (["pull", "Qwen3-40B", "--from", "https://example.com"], 2, "did you mean 'Qwen3-4B'"),
     (["pull", "x", "--from", "http://example.com/x.gguf"], 7, "only https"),
@@ -63,17 +61,15 @@ def test_a_file_that_nobody_vouched_for_is_told(vedette: Vedette, tmp_path: Path
     (["check", "none"], 2, "no model 'none'"),
     (["serve", "none"], 2, "no model 'none'"),
 ])  # fmt: skip
-def test_a_mistake_is_one_line(vedette: Vedette, tmp_path: Path, args: list[str], code: int, said: str) -> None:
-    crafted.written(tmp_path)
-    (tmp_path / "text").write_text("no model")
+def test_a_mistake_is_one_line(vedette: Vedette, tiny: Path, args: list[str], code: int, said: str) -> None:
+    (tiny.parent / "text").write_text("no model")
     done = vedette("model", *args, before=NO_SOCKETS)
     assert (done.code, done.out) == (code, "")
     assert said in done.err
     assert done.err.count("\n") == 1
 
 
-def test_size_tells_what_fits(vedette: Vedette, tmp_path: Path) -> None:
-    crafted.written(tmp_path)
+def test_size_tells_what_fits(vedette: Vedette, tiny: Path) -> None:
     told = vedette("model", "size", "--no-speed", "--memory", "6", before=NO_SOCKETS)
     assert told.code == 0, told.err
     fits = {line.split()[0]: line.split()[2] for line in told.out.splitlines() if line.startswith(("Qwen", "gpt"))}
@@ -84,7 +80,7 @@ def test_size_tells_what_fits(vedette: Vedette, tmp_path: Path) -> None:
         "Qwen3-8B": "no",
         "gpt-oss-20b": "no",
     }
-    document = json.loads(vedette("model", "size", "tiny.gguf", "Qwen3-4B", "--quant", "F16", "--json").out)
+    document = json.loads(vedette("model", "size", "tiny-Q8_0.gguf", "Qwen3-4B", "--quant", "F16", "--json").out)
     tiny, large = document["computed"]
     assert (tiny["quantisation"], tiny["file_known"], tiny["fits"]) == ("Q8_0", True, "yes")
     assert (large["quantisation"], large["file_known"]) == ("F16", False)
@@ -97,30 +93,3 @@ def test_a_scripted_model_is_checked(vedette: Vedette) -> None:
     done = vedette("model", "check", "obedient/")
     assert done.code == 1
     assert [line.split()[1] for line in done.out.splitlines()] == ["template", "schema", "context", "speed", "answers"]
-
-
-@pytest.mark.bench
-@pytest.mark.skipif(not importlib.util.find_spec("xllamacpp"), reason="needs vedette[slm]")
-@pytest.mark.skipif(not importlib.util.find_spec("gguf"), reason="needs the group `models`")
-def test_a_real_one_is_served_and_checked(vedette: Vedette, tmp_path: Path) -> None:
-    from ..engine import tiny  # noqa: TID252
-
-    tiny.write(tmp_path / "real.gguf")
-    assert vedette("model", "add", "real.gguf").code == 0
-    server = subprocess.Popen(
-        command("model", "serve", "real"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
-    )
-    try:
-        assert server.stdout
-        address = server.stdout.readline().decode().strip()
-        assert address.startswith("http://127.0.0.1:")
-        done = vedette("model", "check", address, "--json")
-        assert done.code == 1, done.err  # it knows nothing
-        found = {result["name"]: result for result in json.loads(done.out)["results"]}
-        assert found["template"]["ok"]
-        assert found["schema"]["ok"]
-        assert not found["answers"]["ok"]
-    finally:
-        time.sleep(0.2)
-        os.kill(server.pid, signal.SIGINT)
-        assert server.wait(30) == 0

@@ -164,6 +164,7 @@ def serve(
     context: Context = 8_192,
     parallel: Parallel = 1,
     threads: Annotated[int, typer.Option(min=0, help="0: all cores.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any that is free.")] = 0,
     models: Folder = None,
 ) -> None:
     """Serve a model on a port of this machine's own, OpenAI-compatible, until Ctrl-C. Nobody else can reach it."""
@@ -172,7 +173,8 @@ def serve(
     from vedette.engine.backends.llamacpp import served
     from vedette.engine.models import path_of
 
-    with served(path_of(model, models), context=context, parallel=parallel, threads=threads) as address:
+    file = path_of(model, models)
+    with served(file, context=context, parallel=parallel, threads=threads, port=port) as address:
         print(f"{address}\nvedette triage … --model {address}\nCtrl-C ends it.", flush=True)
         try:
             Event().wait()

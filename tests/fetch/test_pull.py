@@ -13,11 +13,8 @@ from vedette.engine import catalog, models, pull
 from vedette.errors import ArtefactError, ConfigError, FetchError, InputError
 from vedette.fetch import FetchOptions
 
-from ..fetch import publisher  # noqa: TID252 - no package of this name can be imported by its whole name
-from . import crafted
+from . import publisher
 
-WHOLE = crafted.gguf()
-DIGEST = sha256(WHOLE).hexdigest()
 OPTIONS = FetchOptions(connect_s=2, stall_s=2, tries=2, first_wait_s=0, longest_wait_s=0)
 FILE = "/Qwen/Qwen3-0.6B-GGUF/resolve/main/Qwen3-0.6B-Q8_0.gguf"
 
@@ -40,14 +37,16 @@ def tiny(hub: publisher.Server, **changes: str) -> pull.Wanted:
     return pull.wanted("tiny", source=f"{hub.url}/x/tiny.gguf", **changes)
 
 
-def test_a_recommended_model_comes_from_a_hub(hub: publisher.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recommended_model_comes_from_a_hub(
+    hub: publisher.Server, monkeypatch: pytest.MonkeyPatch, tiny_gguf: bytes
+) -> None:
     known = catalog.recommended()["Qwen3-0.6B"]
-    file = known.file[0].model_copy(update={"sha256": DIGEST, "bytes": len(WHOLE)})
+    file = known.file[0].model_copy(update={"sha256": sha256(tiny_gguf).hexdigest(), "bytes": len(tiny_gguf)})
     monkeypatch.setitem(catalog.recommended(), "Qwen3-0.6B", known.model_copy(update={"file": (file,)}))
-    hub.answers[FILE] = [publisher.whole(WHOLE, ETag='"1"')]
+    hub.answers[FILE] = [publisher.whole(tiny_gguf, ETag='"1"')]
     kept = pull.pull(pull.wanted("qwen3-0.6b", source=hub.url + "/"), OPTIONS)
     assert (kept.name, kept.manifest.verified, kept.manifest.licence) == ("Qwen3-0.6B-Q8_0", "Vedette", "Apache-2.0")
-    assert models.resolve("Qwen3-0.6B").path.read_bytes() == WHOLE
+    assert models.resolve("Qwen3-0.6B").path.read_bytes() == tiny_gguf
 
 
 def test_what_the_catalog_and_the_owner_do_not_know_is_refused() -> None:
@@ -62,35 +61,35 @@ def test_what_the_catalog_and_the_owner_do_not_know_is_refused() -> None:
     assert pull.wanted("Qwen3-4B", quantisation="q8_0", source="https://example.com").url.endswith("Qwen3-4B-Q8_0.gguf")
 
 
-def test_a_hubs_own_word_is_enough_and_nobodys_is_told(hub: publisher.Server) -> None:
-    hub.answers["/x/tiny.gguf"] = [publisher.whole(WHOLE, X_Linked_Etag=f'"{DIGEST}"')]
+def test_a_hubs_own_word_is_enough_and_nobodys_is_told(hub: publisher.Server, tiny_gguf: bytes) -> None:
+    hub.answers["/x/tiny.gguf"] = [publisher.whole(tiny_gguf, X_Linked_Etag=f'"{sha256(tiny_gguf).hexdigest()}"')]
     assert pull.pull(tiny(hub), OPTIONS).manifest.verified == "its hub"
     models.remove("tiny")
-    hub.answers["/x/tiny.gguf"] = [publisher.whole(WHOLE)]
+    hub.answers["/x/tiny.gguf"] = [publisher.whole(tiny_gguf)]
     kept = pull.pull(tiny(hub), OPTIONS)
-    assert (kept.manifest.verified, kept.manifest.sha256) == ("", DIGEST)
+    assert (kept.manifest.verified, kept.manifest.sha256) == ("", sha256(tiny_gguf).hexdigest())
 
 
-def test_it_goes_on_where_it_was_cut(hub: publisher.Server, place: Path) -> None:
-    hub.answers["/x/tiny.gguf"] = [publisher.cut_off(WHOLE, after=5_000, ETag='"1"')]
+def test_it_goes_on_where_it_was_cut(hub: publisher.Server, place: Path, tiny_gguf: bytes) -> None:
+    hub.answers["/x/tiny.gguf"] = [publisher.cut_off(tiny_gguf, after=5_000, ETag='"1"')]
     with pytest.raises(FetchError, match="received 5000 bytes"):
         pull.pull(tiny(hub), OPTIONS)
     assert models.stored()[0] == []
-    hub.answers["/x/tiny.gguf"] = [publisher.ranged(WHOLE)]
-    assert pull.pull(tiny(hub, sha256=DIGEST), OPTIONS).manifest.verified == "given"
+    hub.answers["/x/tiny.gguf"] = [publisher.ranged(tiny_gguf)]
+    assert pull.pull(tiny(hub, sha256=sha256(tiny_gguf).hexdigest()), OPTIONS).manifest.verified == "given"
     assert hub.asked[-1][1]["range"] == "bytes=5000-"
 
 
-def test_a_server_without_range_is_asked_for_all(hub: publisher.Server) -> None:
+def test_a_server_without_range_is_asked_for_all(hub: publisher.Server, tiny_gguf: bytes) -> None:
     hub.answers["/x/tiny.gguf"] = [
-        publisher.cut_off(WHOLE, after=5_000, ETag='"1"'),
-        publisher.whole(WHOLE, ETag='"1"'),
+        publisher.cut_off(tiny_gguf, after=5_000, ETag='"1"'),
+        publisher.whole(tiny_gguf, ETag='"1"'),
     ]
-    assert pull.pull(tiny(hub), OPTIONS).path.read_bytes() == WHOLE
+    assert pull.pull(tiny(hub), OPTIONS).path.read_bytes() == tiny_gguf
 
 
-def test_the_wrong_file_is_not_kept(hub: publisher.Server, place: Path) -> None:
-    hub.answers["/x/tiny.gguf"] = [publisher.whole(WHOLE)]
+def test_the_wrong_file_is_not_kept(hub: publisher.Server, place: Path, tiny_gguf: bytes) -> None:
+    hub.answers["/x/tiny.gguf"] = [publisher.whole(tiny_gguf)]
     with pytest.raises(FetchError, match="not what the publisher states: sha256"):
         pull.pull(tiny(hub, sha256="0" * 64), OPTIONS)
     hub.answers["/x/tiny.gguf"] = [publisher.whole(b"<html>no model</html>")]
@@ -107,11 +106,11 @@ def test_a_refusal_leaves_nothing(hub: publisher.Server, place: Path, code: int)
     assert models.stored() == ([], [])
 
 
-def test_more_than_was_said_is_refused(hub: publisher.Server) -> None:
+def test_more_than_was_said_is_refused(hub: publisher.Server, tiny_gguf: bytes) -> None:
     hub.answers["/x/tiny.gguf"] = [publisher.whole(bytes(1_000_001))]
     what = tiny(hub)
     with pytest.raises(FetchError, match="larger than 1,000,000 bytes"):
-        pull.pull(pull.Wanted(what.name, what.url, bytes=len(WHOLE)), OPTIONS)
+        pull.pull(pull.Wanted(what.name, what.url, bytes=len(tiny_gguf)), OPTIONS)
 
 
 def test_only_https_or_this_machine(hub: publisher.Server) -> None:
@@ -122,10 +121,11 @@ def test_only_https_or_this_machine(hub: publisher.Server) -> None:
         pull.pull(tiny(hub), OPTIONS)
 
 
-def test_a_model_from_elsewhere_is_not_replaced(hub: publisher.Server, tmp_path: Path) -> None:
+def test_a_model_from_elsewhere_is_not_replaced(hub: publisher.Server, tmp_path: Path, tiny_gguf: bytes) -> None:
     from vedette.engine.add import add
 
-    add(crafted.written(tmp_path))
+    (tmp_path / "tiny.gguf").write_bytes(tiny_gguf)
+    add(tmp_path / "tiny.gguf")
     with pytest.raises(ConfigError, match=r"there is a model 'tiny' from .*give another --name"):
         pull.pull(tiny(hub), OPTIONS)
 
