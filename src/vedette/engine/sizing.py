@@ -33,7 +33,7 @@ READING = {"Q4_0": 0.55, "Q4_K": 0.5, "Q6_K": 0.5, "MXFP4": 0.5}
 READING_OTHERS = 0.75
 PROMPT = 0.5
 
-EXPLANATION = (1_500, 250)  # tokens in and out of one alert's explanation
+EXPLANATION = (2_000, 250)  # tokens in and out of one alert's explanation
 
 _BITS = {name: 8 * width / block for name, block, width in TYPES.values()}
 
