@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import tarfile
@@ -239,3 +240,14 @@ def test_what_is_no_model(tmp_path: Path, place: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         add(tmp_path / "none.gguf")
     assert not place.exists() or models.stored() == ([], [])
+
+
+def test_a_model_is_opened_by_its_name(place: Path) -> None:
+    from vedette.engine.open import opened
+
+    async def ask() -> None:
+        async with opened("qwen3-4b"):
+            pass
+
+    with pytest.raises(ConfigError, match=r"no model 'qwen3-4b' in .*`vedette model pull` or `add` brings one"):
+        asyncio.run(ask())
