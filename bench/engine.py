@@ -1,6 +1,6 @@
 """Speed and memory of language models on this machine: files of the real shapes with random weights.
 
-    python bench/engine.py [--models 0.6B,1.7B,4B] [--quantisations Q4_0,Q8_0] [--out FILE]
+    python bench/engine.py [--plan full|quick|memory] [--models 0.6B,1.7B,4B] [--quantisations Q4_0,Q8_0] [--out FILE]
 
 One file at a time lies in a temporary folder. Each is served by llama.cpp in a process of its own and asked (a) over
 HTTP by httpx, and (b) by Vedette's engine, in turns; then 8 requests at once, and one after the other. Memory is what
@@ -53,24 +53,28 @@ class Plan:
     batch: int
 
 
-FULL, QUICK = Plan(256, 32, 7, 64, 32), Plan(96, 12, 4, 24, 12)
+PLANS = {
+    "full": Plan(256, 32, 7, 64, 32),
+    "quick": Plan(96, 12, 4, 24, 12),
+    "memory": Plan(32, 2, 0, 0, 0),  # for a machine that is too busy to take its speed
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default=",".join(SIZES))
     parser.add_argument("--quantisations", default="Q4_0,Q8_0")
-    parser.add_argument("--quick", action="store_true", help="a third of the tokens")
+    parser.add_argument("--plan", choices=PLANS, default="full", help="quick: a third of the tokens; memory: only that")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    plan = QUICK if given.quick else FULL
+    plan = PLANS[given.plan]
     if given.child:
         print(json.dumps(_child(given.child, plan)))
         return
     speed = machine.measured()
     kinds = [(name, kind) for name in given.models.split(",") for kind in given.quantisations.split(",")]
-    rows = [_row(name, kind, speed, given.quick) for name, kind in kinds]
+    rows = [_row(name, kind, speed, given.plan) for name, kind in kinds]
     told = {"machine": _machine(speed), "rows": rows}
     print(_table(rows, plan))
     print(json.dumps(told["machine"]))
@@ -78,7 +82,7 @@ def main() -> None:
         atomic_write(given.out, json.dumps(told, indent=2) + "\n")
 
 
-def _row(name: str, quantisation: str, speed: machine.Speed, quick: bool) -> dict[str, Any]:
+def _row(name: str, quantisation: str, speed: machine.Speed, plan: str) -> dict[str, Any]:
     shape = recommended()[f"Qwen3-{name}"].shape
     with tempfile.TemporaryDirectory(prefix="vedette-bench-") as folder:
         need = sizing.of_shape(shape, quantisation).file
@@ -87,7 +91,7 @@ def _row(name: str, quantisation: str, speed: machine.Speed, quick: bool) -> dic
             sys.exit(f"{name} {quantisation}: {need:,} bytes are needed in {folder}, {free:,} are free; set TMPDIR")
         path = engine_weights.write(Path(folder) / f"{name}-{quantisation}.gguf", shape, quantisation)
         weights = sizing.of_header(gguf.read(path))
-        command = [sys.executable, __file__, "--child", str(path), *(["--quick"] if quick else [])]
+        command = [sys.executable, __file__, "--child", str(path), "--plan", plan]
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
         if done.returncode:
             sys.exit(f"{path.name}: {done.stderr[-2_000:]}")
@@ -109,9 +113,9 @@ def _child(path: Path, plan: Plan) -> dict[str, Any]:
         row["loaded_mib"] = _memory()
         row |= _speeds(address, plan)
         row["used_mib"] = _memory()
-        row |= asyncio.run(_turns(address, plan))
+        row |= asyncio.run(_turns(address, plan)) if plan.turns else {}
     with served(path, context=CONTEXT, parallel=BATCH) as address:
-        row |= asyncio.run(_batch(address, plan))
+        row |= asyncio.run(_batch(address, plan)) if plan.batch else {}
         row["batch_mib"] = _memory()
     return row
 
@@ -218,7 +222,8 @@ def _machine(speed: machine.Speed) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], plan: Plan) -> str:
-    titles = ("shape", "file, MiB", "load, s", "memory, MiB", "8 slots, MiB", "in/s", "out/s", "engine", "8 at once")
+    titles = ["shape", "file, MiB", "load, s", "memory, MiB", "8 slots, MiB"]
+    titles += ["in/s", "out/s", "engine", "8 at once"] if plan.turns else []
     about = (
         f"context {CONTEXT:,}; {plan.prompt} tokens in, {plan.answer} out; measured / computed; engine: more time than "
     )
@@ -231,11 +236,14 @@ def _table(rows: list[dict[str, Any]], plan: Plan) -> str:
             f"{row['load_s']:.1f}",
             f"{row['used_mib']:,.0f} / {row['computed_mib']:,.0f}",
             f"{row['batch_mib']:,.0f} / {row['batch_computed_mib']:,.0f}",
-            f"{row['prompt']:.1f} / {row['computed_prompt']:.1f}",
-            f"{row['answer']:.1f} / {row['computed_answer']:.1f}",
-            f"{100 * row['overhead']:+.1f} %",
-            f"{row['together'] / row['one_by_one']:.2f}",
         ]
+        if plan.turns:
+            cells += [
+                f"{row['prompt']:.1f} / {row['computed_prompt']:.1f}",
+                f"{row['answer']:.1f} / {row['computed_answer']:.1f}",
+                f"{100 * row['overhead']:+.1f} %",
+                f"{row['together'] / row['one_by_one']:.2f}",
+            ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
