@@ -29,8 +29,8 @@ ROWS = 8  # where their number divides by it
 
 # Part of the copying bandwidth at which llama.cpp reads weights when it writes one answer, and part of the speed of
 # float32 matrix products at which it reads a prompt. Fitted to bench/engine.py's runs: see docs/deployment.md.
-READING = {"Q4_0": 0.55, "Q4_K": 0.5, "Q6_K": 0.5, "MXFP4": 0.5}
-READING_OTHERS = 0.75
+READING = {"Q4_0": 0.4, "Q4_K": 0.4, "Q6_K": 0.4, "MXFP4": 0.4}
+READING_OTHERS = 0.6
 PROMPT = 0.5
 
 EXPLANATION = (2_000, 250)  # tokens in and out of one alert's explanation
