@@ -1,0 +1,1 @@
+"""Instruction data: from the knowledge store, by tasks, formats, grounding, reasoning and judging."""

@@ -1,0 +1,55 @@
+"""One training row, and where it comes from."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """What is asked for."""
+
+    OPEN = "open"  # prose
+    CLOSED = "closed-book"  # a short exact answer
+    YES_NO = "yes-no"
+    CHOICE = "multiple-choice"
+    MULTI = "multi-label"  # a set of short exact answers, joined by ", "
+    STEPS = "chain-of-thought"  # steps, then a short exact answer
+    SUMMARISE = "summarise"
+    RULE = "rule-writing"
+    EXTRACT = "json-extraction"  # nothing but JSON
+    ABSTAIN = "not-enough-evidence"
+
+
+EXACT = frozenset({Kind.CLOSED, Kind.YES_NO, Kind.CHOICE, Kind.MULTI, Kind.STEPS, Kind.ABSTAIN})  # end in `Answer: …`
+ANSWER = "Answer: "
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What an example was made from."""
+
+    id: str  # of the record
+    unit: str  # "attack/enterprise"
+    release: str
+    licence: str
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """`question` and `answer` are what is trained on; the rest is its file."""
+
+    id: str  # hash of task, question and answer
+    task: str  # "attack-technique/tactic"
+    kind: Kind
+    question: str
+    answer: str
+    final: str  # the exact answer, which `answer` ends in; "" where prose is asked for
+    keep: tuple[str, ...]  # what no rewriting may lose: ids, names, numbers; all of them stand in `answer`
+    objects: tuple[str, ...]  # what it is about: ids that never stand on both sides of a split
+    sources: tuple[Source, ...]
+    difficulty: int  # 1 a single fact, 2 several or near ones, 3 facts over two steps or more
+    wording: str  # template: file, version and number
+
+    @property
+    def group(self) -> str:
+        return self.task.partition("/")[0]

@@ -1,0 +1,26 @@
+"""Stage 4: an answer rewritten into reasoning that an expert would recognise, by the format of its group."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vedette.engine.protocol import Completion
+from vedette.forge.caller import Caller
+from vedette.forge.example import ANSWER, EXACT, Example
+from vedette.forge.ground import Grounded, shown
+from vedette.forge.prompts import asked
+
+
+class Way(Protocol):
+    """What `forge.format` has: how an expert reasons about the questions of a group."""
+
+    def render(self, question: str, evidence: str) -> str: ...
+
+
+async def reason(example: Example, grounded: Grounded, teacher: Caller, way: Way | None) -> Completion:
+    """The rewritten answer, as the teacher gave it: nothing of it is checked yet."""
+    end = f"End with the line “{ANSWER}{example.final}”." if example.kind in EXACT else "End when everything is said."
+    told = way.render(example.question, shown(grounded.evidence)) if way else "Reason step by step."
+    evidence = shown(grounded.evidence)
+    put = asked("reason", way=told, evidence=evidence, question=example.question, answer=example.answer, end=end)
+    return await teacher.ask("reason", [put], tokens=1_200)

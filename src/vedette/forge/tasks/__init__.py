@@ -1,0 +1,1 @@
+"""Tasks, a module a group; the words are in `forge/wording/<group>.v1.toml`."""
