@@ -58,7 +58,7 @@ class Plan:
 
 PLANS = {
     "full": Plan(256, 32, 7, 64, 32),
-    "quick": Plan(96, 12, 4, 24, 12),
+    "quick": Plan(128, 16, 4, 24, 12),
     "memory": Plan(32, 2, 0, 0, 0),  # for a machine that is too busy to take its speed
 }
 
