@@ -13,7 +13,7 @@ WHEEL = build/wheel-check
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint format train-test wheel-check bench bench-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed lock clean
+.PHONY: help demo test check lint format train-test wheel-check bench bench-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed bench-engine lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ bench-experts: $(VENV)/installed ## how good the embedded experts are, over ../s
 
 bench-experts-speed: $(VENV)/installed ## speed and memory of the embedded experts
 	$(PY) bench/experts.py
+
+bench-engine: $(VENV)/installed-bench ## speed and memory of language models, by files of the real shapes with random weights
+	$(PY) bench/engine.py
 
 COMPILE = $(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header pyproject.toml

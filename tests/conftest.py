@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -78,3 +79,15 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no reference data in '{folder}': set VEDETTE_SHARED to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf(root: Path) -> bytes:
+    """A whole GGUF file of a few numbers, which no library was needed for."""
+    spec = importlib.util.spec_from_file_location("crafted", root / "tests" / "engine" / "crafted.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    content: bytes = module.gguf()
+    return content

@@ -13,7 +13,7 @@ import pytest
 BUDGET_S = 0.3
 HEAVY = ("torch", "transformers", "numpy", "scipy", "ray", "onnxruntime")
 NETWORK_MODULES = ("urllib.request", "http.client", "http.server", "xmlrpc", "ftplib", "asyncio.streams")
-NETWORK_PLACES = ("knowledge/fetch.py", "engine/backends/openai.py", "connect/", "serve/")
+NETWORK_PLACES = ("fetch.py", "engine/backends/openai.py", "connect/", "serve/")
 
 MEASURE = """
 import json, sys, time

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from vedette import fetch
 from vedette.errors import ConfigError, FetchError
-from vedette.knowledge import fetch
+from vedette.fetch import Fetched, FetchOptions
 from vedette.knowledge.build import units
-from vedette.knowledge.fetch import Fetched, FetchOptions
 from vedette.knowledge.sources import Address, Source, sources
 from vedette.knowledge.sync import Wanted, folder, sync, wanted
 

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vedette import __version__
-from vedette.cli import ask, bench, experts, forge, knowledge, label, replay, train, triage
+from vedette.cli import ask, bench, experts, forge, knowledge, label, model, replay, train, triage
 from vedette.errors import VedetteError
 from vedette.guard.neutralise import printable
 
@@ -31,6 +31,7 @@ app.add_typer(knowledge.app, name="knowledge")
 app.add_typer(forge.app, name="forge")
 app.add_typer(train.app, name="train")
 app.add_typer(bench.app, name="bench")
+app.add_typer(model.app, name="model")
 
 
 def _version(show: bool) -> None:

@@ -50,7 +50,7 @@ def sync(
         for one in chosen:
             print(f"{one.name}\t{one.address.url}\tat most {one.address.max_mb:,} MB")
         return
-    from vedette.knowledge.fetch import FetchOptions
+    from vedette.fetch import FetchOptions
 
     start = time.monotonic()
     with _stoppable(), progress("") as bar:

@@ -41,21 +41,26 @@ BACKENDS: Registry[Opener] = Registry(
 
 
 def opened(spec: str, wanted: Wanted = Wanted()) -> AbstractAsyncContextManager[Engine]:
-    """The engine while the context lasts. `spec`: `gguf/FILE`, `http://HOST:PORT/v1`, that with `#MODEL`, `fake/FILE`.
+    """The engine while the context lasts.
+
+    `spec`: `gguf/FILE`, `http://HOST:PORT/v1`, that with `#MODEL`, `fake/FILE`, or the name of a model that was added.
 
     Raises ConfigError where nothing has that name, and what the model's own place raises.
     """
     kind, _, rest = spec.partition("/") if "://" not in spec else (spec.partition("://")[0], "", spec)
+    if "/" not in spec and kind not in BACKENDS:
+        kind, rest = "gguf", spec
     return BACKENDS.load(kind)(rest, wanted)
 
 
 @asynccontextmanager
 async def _gguf(file: str, wanted: Wanted) -> AsyncIterator[Engine]:
     from vedette.engine.backends.llamacpp import in_process
+    from vedette.engine.models import path_of
 
     parallel = wanted.parallel or 1
     context = wanted.context or CONTEXT
-    path = Path(file).expanduser()
+    path = path_of(file)
     async with in_process(
         path, context=context, parallel=parallel, threads=wanted.threads, adapters=wanted.adapters
     ) as engine:

@@ -13,7 +13,7 @@ from vedette.knowledge.sources import Address, Source, sources
 from vedette.registry import near
 
 if TYPE_CHECKING:
-    from vedette.knowledge.fetch import Fetched, FetchOptions
+    from vedette.fetch import Fetched, FetchOptions
 
 FETCHED = ".fetched"  # of the folder beside the store that keeps what was fetched
 
@@ -72,7 +72,7 @@ def sync(store: Path, chosen: Sequence[Wanted], options: FetchOptions, progress:
 
 
 def _download(one: Wanted, into: Path, options: FetchOptions, progress: Progress) -> Download:
-    from vedette.knowledge.fetch import fetch
+    from vedette.fetch import fetch
 
     try:
         file = fetch(

@@ -40,6 +40,7 @@ def served(
     """
     for file in (model, *adapters):
         _check(file)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin lose most of the speed to what else runs
     try:
         import xllamacpp
     except ModuleNotFoundError as exc:
@@ -47,6 +48,7 @@ def served(
     wanted = xllamacpp.CommonParams()
     wanted.model.path = str(model)
     wanted.n_ctx, wanted.n_parallel, wanted.verbosity = context * parallel, parallel, QUIET
+    wanted.cache_ram_mib = 0  # else up to 8 GiB of prompts that were asked before; a slot keeps its own beginning
     wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
     if port:
         wanted.port = port

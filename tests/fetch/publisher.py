@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from vedette.knowledge.fetch import FetchOptions, Time
+from vedette.fetch import FetchOptions, Time
 from vedette.knowledge.inputs import Input
-from vedette.knowledge.sources import Address
+from vedette.partial import Address
 
 BODY = bytes(range(256)) * 400  # 102,400 bytes
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)

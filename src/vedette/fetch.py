@@ -1,4 +1,4 @@
-"""The only module of Vedette that opens connections to the outside: publishers' files, over https.
+"""The only module of Vedette that opens connections to the outside: publishers' files and models, over https.
 
 A download is resumed where the server allows it, checked, and only then takes its name. Bytes are kept as they were
 sent: nothing is unpacked here. Redirects are followed from https to https only; http is for this machine's own tests.
@@ -30,14 +30,14 @@ from pydantic import Field
 
 from vedette import __version__
 from vedette.config import Settings
-from vedette.errors import ConfigError, FetchError, InputError
-from vedette.knowledge.partial import Partial, Seen, locked, stated_sha256
-from vedette.knowledge.sources import Address
+from vedette.errors import ConfigError, FetchError, InputError, OutputError
 from vedette.manifest import output_error
+from vedette.partial import Address, Partial, Seen, locked, stated_sha256
 
 MAX_REDIRECTS = 5
 MAX_CHECKSUMS = 1_000_000  # bytes of a publisher's list of checksums
 REDIRECTS = {301, 302, 303, 307, 308}
+LINKED = "x-linked-etag"  # a hub's word about the file that it redirects to: its sha256, in quotes
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # worth another try
 BY_HAND = "download it yourself and import the file"
 
@@ -74,6 +74,7 @@ class Fetched:
     last_modified: str
     sha256: str
     bytes: int
+    stated: str = ""  # the sha256 that the publisher stated, and that was checked; "" where it stated none
 
 
 def fetch(
@@ -95,7 +96,8 @@ def fetch(
         job = _Job(partial, client, options, clock, progress or (lambda done, total: None))
         changed = job.run()
         state = partial.state
-        return Fetched(partial.path, changed, state.file.etag, state.file.last_modified, state.sha256, state.bytes)
+        seen = state.file
+        return Fetched(partial.path, changed, seen.etag, seen.last_modified, state.sha256, state.bytes, job.stated)
 
 
 class _Again(Exception):
@@ -115,6 +117,8 @@ class _Job:
     progress: Progress
     deadline: float = field(init=False)
     mismatches: int = 0
+    linked: str = ""  # what LINKED says in this try
+    stated: str = ""
 
     def __post_init__(self) -> None:
         self.deadline = self.clock.monotonic() + self.options.total_s
@@ -152,6 +156,7 @@ class _Job:
 
     def _body(self) -> bool:
         """One try. True once the part is whole and verified, False where the file on the disk is the newest."""
+        self.linked = ""
         with self._response(self.partial.address.url, self.partial.conditions()) as response:
             if response.status_code == 304 and self.partial.state.sha256:
                 return False
@@ -169,7 +174,7 @@ class _Job:
         if response.status_code == 206 and size:
             start, total = _content_range(response)
             if start == size and (not seen.etag or seen.etag == self.partial.state.part.etag):
-                return self._limited(total)
+                return self._room(self._limited(total))
             self.partial.drop()
             raise _Again("sent another range than was asked for")
         if response.status_code == 416 and size:
@@ -178,7 +183,14 @@ class _Job:
         if response.status_code != 200:
             raise self._refused(response)
         self.partial.begin(seen)
-        return self._limited(_length(response))
+        return self._room(self._limited(_length(response)))
+
+    def _room(self, total: int | None) -> int | None:
+        needed, free = (total or 0) - self.partial.size, self.partial.free
+        if needed > free:
+            what = f"{needed:,} bytes are needed, and {free:,} are free"
+            raise OutputError(what, where=str(self.partial.path), remedy="free some space, or choose another folder")
+        return total
 
     def _receive(self, response: httpx.Response, total: int | None) -> None:
         size = self.partial.size
@@ -198,11 +210,13 @@ class _Job:
         return size
 
     def _verify(self) -> None:
+        stated = self._stated()
         try:
-            wrong = self.partial.mismatch(self._stated())
+            wrong = self.partial.mismatch(stated)
         except InputError as exc:
             wrong = exc.what
         if not wrong:
+            self.stated = stated
             return
         self.partial.drop()
         self.mismatches += 1
@@ -212,7 +226,7 @@ class _Job:
 
     def _stated(self) -> str:
         if not self.partial.address.sha256_url:
-            return ""
+            return self.linked
         text = bytearray()
         with self._response(self.partial.address.sha256_url, {}) as response:
             if response.status_code != 200:
@@ -233,6 +247,7 @@ class _Job:
             stall = min(self.options.stall_s, left)
             timeout = httpx.Timeout(stall, connect=min(self.options.connect_s, left))
             with self.client.stream("GET", here, headers=headers, timeout=timeout) as response:
+                self.linked = self.linked or _linked(response)
                 if response.status_code not in REDIRECTS:
                     yield response
                     return
@@ -343,6 +358,11 @@ def _is_loopback(host: str) -> bool:
 
 def _seen(response: httpx.Response) -> Seen:
     return Seen(response.headers.get("etag", ""), response.headers.get("last-modified", ""))
+
+
+def _linked(response: httpx.Response) -> str:
+    text = response.headers.get(LINKED, "").strip().strip('"')
+    return text if re.fullmatch(r"[0-9a-f]{64}", text) else ""
 
 
 def _length(response: httpx.Response) -> int | None:

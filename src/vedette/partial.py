@@ -7,21 +7,47 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal, Self
 
 import msgspec
+from pydantic import Field, model_validator
 
+from vedette.config import Settings
 from vedette.errors import FetchError
 from vedette.inflate import inflate
-from vedette.knowledge.sources import Address
 from vedette.manifest import atomic_write, output_error, sha256_file
 
 _VALIDATOR = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,199}")
 _SHA256 = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{64}(?![0-9A-Za-z])")
+
+
+class Address(Settings):
+    """Where a file is fetched, and what it has to be."""
+
+    url: str = Field(description="official address; https only")
+    file: str = Field(default="", description="kept under this name; empty: the last part of the address")
+    max_mb: int = Field(default=512, gt=0, description="a larger body is refused, MB")
+    sha256: str = Field(
+        default="", pattern=r"^([0-9a-f]{64})?$", description="where the file never changes: its sha256"
+    )
+    sha256_url: str = Field(default="", description="where the publisher states the file's sha256")
+    sha256_of: Literal["file", "content"] = Field(default="file", description="content: of what is inside the gzip")
+
+    @property
+    def name(self) -> str:
+        """Of the file on the disk."""
+        return self.file or self.url.split("?")[0].split("#")[0].rsplit("/", 1)[-1]
+
+    @model_validator(mode="after")
+    def _has_a_plain_name(self) -> Self:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}", self.name):
+            raise ValueError(f"'{self.name}' is no plain file name: set `file`")
+        return self
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -65,6 +91,11 @@ class Partial:
     def size(self) -> int:
         """Bytes of the part."""
         return self.part.stat().st_size if self.part.exists() else 0
+
+    @property
+    def free(self) -> int:
+        """Bytes that the disk still takes."""
+        return shutil.disk_usage(self.part.parent).free
 
     def conditions(self) -> dict[str, str]:
         """Headers that ask for no more than is needed."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import re
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,11 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vedette import __version__
+from vedette import fetch as module
 from vedette.errors import ConfigError, FetchError, OutputError
-from vedette.knowledge import fetch as module
-from vedette.knowledge.fetch import Fetched, FetchOptions, fetch
-from vedette.knowledge.partial import Partial, stated_sha256
-from vedette.knowledge.sources import Address, sources
+from vedette.fetch import Fetched, FetchOptions, fetch
+from vedette.partial import Address, Partial, stated_sha256
 
 from .publisher import (
     BODY,
@@ -640,26 +638,6 @@ def test_no_answer_of_a_server_raises_anything_else(
     assert got(folder) == []
 
 
-# The shipped addresses
-
-
-ADDRESSES = [(name, address) for name, source in sources().items() for address in source.sync]
-
-
-@pytest.mark.parametrize(("name", "address"), ADDRESSES)
-def test_every_shipped_address_is_https_and_has_a_name_of_its_own(name: str, address: Address) -> None:
-    for url in filter(None, (address.url, address.sha256_url)):
-        assert re.fullmatch(r"https://[a-z0-9.-]+/[A-Za-z0-9/._+-]+", url)
-    assert [other.name.casefold() for _, other in ADDRESSES].count(address.name.casefold()) == 1
-    assert [other.part for other in sources()[name].sync].count(address.part) == 1
-
-
-def test_a_plain_sync_stays_small_and_reaches_the_daily_sources() -> None:
-    plain = {name: sum(a.max_mb for a in source.sync if not a.optional) for name, source in sources().items()}
-    assert all(plain[name] for name in ("attack", "cwe", "capec", "d3fend", "ctid", "nvd", "kev", "epss", "sigma"))
-    assert sum(plain.values()) < 3000
-
-
 def test_fetching_is_the_only_module_with_a_network_library() -> None:
     assert module.__doc__
     assert module.__doc__.startswith("The only module of Vedette that opens connections")
@@ -669,3 +647,38 @@ def test_fetching_is_the_only_module_with_a_network_library() -> None:
 def test_a_file_name_has_to_be_plain(name: str) -> None:
     with pytest.raises(ValueError, match="no plain file name"):
         Address(url=f"https://example.com/x/{name if '/' not in name else ''}", file=name if "/" in name else "")
+
+
+# What a hub says about a file that it redirects to
+
+
+@pytest.mark.parametrize("code", [302, 307])
+def test_a_hubs_word_about_the_file_is_checked(server: Server, tmp_path: Path, fake: FakeTime, code: int) -> None:
+    linked = f'"{sha256(BODY)}"'
+    server.answers["/feed.json"] = [status(code, Location="/cdn", X_Linked_Etag=linked)]
+    server.answers["/cdn"] = [whole()]
+    assert fetch(server.address(), tmp_path, OPTIONS, clock=fake.clock()).stated == sha256(BODY)
+    server.answers["/cdn"] = [whole(b"other")]
+    with pytest.raises(FetchError, match="not what the publisher states"):
+        fetch(server.address("/feed.json", file="b"), tmp_path, OPTIONS, clock=fake.clock())
+    assert got(tmp_path) == ["feed.json"]
+
+
+@pytest.mark.parametrize("linked", ["", '"abc"', '"' + "g" * 64 + '"', '"' + "0" * 65 + '"'])
+def test_a_hubs_word_that_is_no_sha256_states_nothing(
+    server: Server, tmp_path: Path, fake: FakeTime, linked: str
+) -> None:
+    server.answers["/feed.json"] = [whole(X_Linked_Etag=linked)]
+    assert fetch(server.address(), tmp_path, OPTIONS, clock=fake.clock()).stated == ""
+
+
+def test_the_disks_room_is_looked_at_before_anything_is_written(
+    server: Server, tmp_path: Path, fake: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["/feed.json"] = [whole(ETag='"1"')]
+    monkeypatch.setattr(Partial, "free", property(lambda self: len(BODY) - 1))
+    with pytest.raises(OutputError, match=r"102,400 bytes are needed, and 102,399 are free.*free some space"):
+        fetch(server.address(), tmp_path, OPTIONS, clock=fake.clock())
+    assert not Partial(server.address(), tmp_path).size
+    monkeypatch.setattr(Partial, "free", property(lambda self: len(BODY)))
+    assert fetch(server.address(), tmp_path, OPTIONS, clock=fake.clock()).changed

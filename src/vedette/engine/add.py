@@ -1,0 +1,249 @@
+"""Models that are here already: a GGUF file, a folder, or an offline bundle (zip or tar), which is untrusted."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from vedette.engine import gguf, models
+from vedette.errors import ArtefactError, ConfigError, InputError, OutputError
+from vedette.inflate import Expansion, Pull, expand, is_tar
+from vedette.manifest import FILE_NAME, output_error, sha256_file
+
+PIECE = 1 << 20
+MAX_MEMBERS = 1_000  # of a bundle
+MAX_MANIFEST = 64 * 1024  # bytes
+CONVERT = "convert it with llama.cpp: convert_hf_to_gguf.py FOLDER --outfile MODEL.gguf, then add that"
+PACKED = "a bundle holds one .gguf file, and its manifest.json if there is one"
+
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, struct.error, ValueError, LookupError)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    name: str
+    size: int
+    pull: Pull
+
+
+def add(path: Path, *, name: str = "", sha256: str = "", place: Path | None = None) -> models.Stored:
+    """The model as it is kept. A single file is linked where it can be, else copied.
+
+    Raises InputError for what is no model, ArtefactError and ConfigError for what is not what was asked, OutputError.
+    """
+    if path.is_dir():
+        return _folder(path, name, sha256, place)
+    head = _head(path)
+    if head.startswith(gguf.MAGIC):
+        return _file(path, name or path.stem, models.Origin(str(path)), sha256, place)
+    if zipfile.is_zipfile(path) or is_tar(head) or head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd":
+        return _bundle(path, name, sha256, place)
+    remedy = CONVERT if path.suffix == ".safetensors" else "give a .gguf file, a folder with one, or a bundle"
+    raise InputError("no GGUF file", where=str(path), remedy=remedy)
+
+
+def _folder(path: Path, name: str, sha256: str, place: Path | None) -> models.Stored:
+    inside = sorted(path.glob("*.gguf"))
+    if len(inside) == 1:
+        manifest = path / FILE_NAME
+        known = _manifest(manifest.read_bytes(), str(manifest)) if manifest.is_file() else None
+        origin = models.Origin(str(path), licence=known.licence if known else "")
+        stated = sha256 or (known.sha256 if known else "")
+        return _file(inside[0], name or (known.name if known else inside[0].stem), origin, stated, place)
+    what = f"{len(inside)} GGUF files" if inside else "no GGUF file"
+    remedy = CONVERT if any(path.glob("*.safetensors")) else "give the file"
+    raise InputError(what, where=str(path), remedy=remedy)
+
+
+def _file(path: Path, name: str, origin: models.Origin, sha256: str, place: Path | None) -> models.Stored:
+    gguf.read(path)
+    if sha256:
+        _same(sha256_file(path), sha256, str(path))
+    with _new(name, place) as folder:
+        target = folder / f"{name}.gguf"
+        with _written(target) as part:
+            try:
+                os.link(path.resolve(), part)
+            except OSError:  # another file system, or one without links
+                _room(path.stat().st_size, folder)
+                shutil.copyfile(path, part)
+        return models.keep(folder, target, replace(origin, verified="given" if sha256 else ""))
+
+
+def _bundle(path: Path, name: str, sha256: str, place: Path | None) -> models.Stored:
+    """Unpacked once, under our own name; what it says about itself is checked against what is there."""
+    known: models.Manifest | None = None
+    name = name or path.name.split(".tar")[0].removesuffix(".zip")
+    with _new(name, place) as folder:
+        target = folder / f"{name}.gguf"
+        with _explained(path):
+            for member in _members(path):
+                if PurePosixPath(member.name).name == FILE_NAME:
+                    known = _manifest(_small(member), f"{path}:{member.name}")
+                elif member.name.endswith(".gguf"):
+                    _unpack(member, target, path)
+        if not target.exists():
+            raise InputError("no .gguf file inside", where=str(path), remedy=PACKED)
+        stated = sha256 or (known.sha256 if known else "")
+        if stated:
+            _same(sha256_file(target), stated, str(path))
+        verified = "given" if sha256 else "its bundle" if stated else ""
+        return models.keep(folder, target, models.Origin(str(path), known.licence if known else "", verified))
+
+
+def _members(path: Path) -> Iterator[Member]:
+    members = _zipped(path) if zipfile.is_zipfile(path) else _tarred(path)
+    for count, member in enumerate(members, 1):
+        if count > MAX_MEMBERS:
+            raise InputError(f"more than {MAX_MEMBERS:,} files", where=str(path), remedy=PACKED)
+        yield member
+
+
+def _zipped(path: Path) -> Iterator[Member]:
+    whole = Expansion(path.name, lambda: path.stat().st_size)
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.is_dir():
+                with archive.open(info) as file:
+                    yield Member(info.filename, info.file_size, _counted(lambda f=file: f.read1(PIECE), whole))  # type: ignore[misc]
+
+
+def _tarred(path: Path) -> Iterator[Member]:
+    with path.open("rb") as file, tarfile.open(fileobj=_Pulled(expand(file, path.name)), mode="r|") as archive:
+        for info in archive:
+            content = archive.extractfile(info) if info.isfile() and not info.issparse() else None
+            if content:
+                yield Member(info.name, info.size, lambda c=content: c.read(PIECE))  # type: ignore[misc]
+
+
+def _counted(pull: Pull, whole: Expansion) -> Pull:
+    def counted() -> bytes:
+        whole.check()
+        piece = pull()
+        whole.expanded += len(piece)
+        return piece
+
+    return counted
+
+
+class _Pulled(io.RawIOBase):
+    """Pieces as a file, for `tarfile`."""
+
+    def __init__(self, pull: Pull) -> None:
+        self._pull, self._rest = pull, b""
+
+    def read(self, size: int = -1) -> bytes:
+        parts, left = [], size
+        while left:
+            self._rest = self._rest or self._pull()
+            if not self._rest:
+                break
+            piece, self._rest = self._rest[:left], self._rest[left:]
+            parts.append(piece)
+            left -= len(piece)
+        return b"".join(parts)
+
+
+def _unpack(member: Member, target: Path, path: Path) -> None:
+    if target.exists():
+        raise InputError("more than one .gguf file", where=str(path), remedy=PACKED)
+    _room(member.size, target.parent)
+    with _written(target) as part, part.open("wb") as file:
+        copied = 0
+        while piece := member.pull():
+            copied += len(piece)
+            if copied > member.size:
+                raise InputError(f"'{member.name}' is longer than it says", remedy="make the bundle anew")
+            file.write(piece)
+
+
+def _small(member: Member) -> bytes:
+    if member.size > MAX_MANIFEST:
+        raise InputError(f"'{member.name}' has {member.size:,} bytes", remedy="make the bundle anew")
+    content = b""
+    while (piece := member.pull()) and len(content) <= MAX_MANIFEST:
+        content += piece
+    return content
+
+
+def _manifest(content: bytes, where: str) -> models.Manifest:
+    try:
+        return models.Manifest.model_validate_json(content[: MAX_MANIFEST + 1])
+    except ValidationError as exc:
+        what = f"no manifest of a model: {exc.errors()[0]['msg']}"
+        raise InputError(what, where=where, remedy="leave it out, or make the bundle anew") from exc
+
+
+@contextmanager
+def _new(name: str, place: Path | None) -> Iterator[Path]:
+    """The model's folder, which is gone again where this fails. Raises ConfigError where a model lies there."""
+    folder = models.folder_of(name, place)
+    if (folder / FILE_NAME).exists():
+        raise ConfigError(f"there is a model '{name}'", remedy="give another --name, or remove that one first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise output_error(folder, exc) from exc
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[Path]:
+    """A hidden file that takes its name when it is whole."""
+    part = target.with_name(f".{target.name}.new")
+    try:
+        part.unlink(missing_ok=True)
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+    except OSError as exc:
+        raise output_error(target, exc) from exc
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _room(needed: int, folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        what = f"{needed:,} bytes are needed, and {free:,} are free"
+        raise OutputError(what, where=str(folder), remedy=f"free some space, or set ${models.VARIABLE}")
+
+
+def _same(actual: str, expected: str, where: str) -> None:
+    if actual != expected.lower():
+        what = f"sha256 {actual}, expected {expected}"
+        raise ArtefactError(what, where=where, remedy="fetch it again; use it only if the difference is meant")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(512)
+    except OSError as exc:
+        raise InputError(f"cannot be read: {exc.strerror}", where=str(path), remedy="check the path") from exc
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _DAMAGED as exc:
+        raise InputError(f"damaged archive: {exc}", where=str(path), remedy="fetch it again") from exc
+    except RuntimeError as exc:
+        raise InputError(f"cannot be unpacked: {exc}", where=str(path), remedy="unpack it, and add the file") from exc
