@@ -240,3 +240,16 @@ def test_two_hundred_outlive_a_server_that_is_killed(model: Path) -> None:
         _end(server)
     assert len(texts) == 200
     assert sorted(finished) == list(range(200))
+
+
+def test_no_web_page_and_no_neighbour_reads_along(model: Path) -> None:
+    import httpx
+
+    with served(model, context=512, threads=1, key="secret") as address:
+        root = address.removesuffix("/v1")
+        page = {"Origin": "http://evil.example"}
+        assert httpx.get(f"{root}/props", headers=page).status_code == 401
+        for path in ("/slots", "/props", "/v1/models"):
+            reply = httpx.get(root + path, headers={**page, "Authorization": "Bearer secret"})
+            assert reply.headers.get("access-control-allow-origin") not in ("*", "null", page["Origin"])
+        assert httpx.get(f"{root}/slots", headers={"Authorization": "Bearer secret"}).status_code == 501

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,12 +18,13 @@ from vedette.engine.protocol import Schema
 from vedette.errors import ConfigError, InputError
 
 MAGIC = b"GGUF"
+NOBODY = "http://nobody.invalid"  # the only origin that a browser may ask for
 QUIET = -1  # its log is not ours to print
 COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}  # no endless white space
 
 
 @contextmanager
-def served(
+def served(  # noqa: PLR0913
     model: Path,
     *,
     context: int = 8_192,
@@ -30,11 +32,12 @@ def served(
     threads: int = 0,
     adapters: Sequence[Path] = (),
     port: int = 0,
+    key: str = "",
 ) -> Iterator[str]:
     """The address, up to `/v1`.
 
     `context`: tokens of each of the replies that run in parallel; `threads`: 0: all cores; `adapters`: LoRA files that
-    are loaded and idle until a request asks for one; `port`: 0: any that is free.
+    are loaded and idle until a request asks for one; `port`: 0: any that is free; `key`: asked for with every request.
 
     Raises InputError where a file is no model, ConfigError where the library is missing.
     """
@@ -50,6 +53,8 @@ def served(
     wanted.n_ctx, wanted.n_parallel, wanted.verbosity = context * parallel, parallel, QUIET
     wanted.cache_ram_mib = 0  # else up to 8 GiB of prompts that were asked before; a slot keeps its own beginning
     wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
+    wanted.endpoint_slots, wanted.ui, wanted.cors_origins = False, False, NOBODY  # no web page reads prompts here
+    wanted.api_keys = [key] if key else []
     if port:
         wanted.port = port
     wanted.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
@@ -69,8 +74,9 @@ async def in_process(
     model: Path, *, context: int = 8_192, parallel: int = 1, threads: int = 0, adapters: Sequence[Path] = ()
 ) -> AsyncIterator[Served]:
     """The same as an engine, held to a schema by llguidance."""
-    with served(model, context=context, parallel=parallel, threads=threads, adapters=adapters) as address:
-        engine = await Served.at(address, connections=parallel)
+    key = token_hex(16)
+    with served(model, context=context, parallel=parallel, threads=threads, adapters=adapters, key=key) as address:
+        engine = await Served.at(address, connections=parallel, key=key)
         server = engine.server
         server.constraint = grammar
         server.identity = replace(server.identity, name=model.stem, sha256=_sha256(model))
