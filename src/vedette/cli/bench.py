@@ -65,7 +65,7 @@ def run(
     any_version: Annotated[bool, typer.Option(help="Also on files that are not the published ones.")] = False,
     progress: Annotated[bool, typer.Option(help="Show how far it is.")] = True,
 ) -> None:
-    """Ask a model. What a server has answered is kept: the same command goes on where it was stopped."""
+    """Ask a model. What has been answered is kept: the same command goes on where it was stopped."""
     from vedette.bench.asked import Asked
     from vedette.bench.catalog import benchmarks, found
 
@@ -77,8 +77,10 @@ def run(
     )  # fmt: skip
     if model.startswith("vedette/"):
         from vedette.bench import direct
+        from vedette.cli.progress import Progress
 
-        _tell(direct.run(chosen, asked, out))
+        with Progress() if progress else nullcontext() as shown:
+            _tell(direct.run(chosen, asked, out, shown.tell) if shown else direct.run(chosen, asked, out))
     else:
         try:
             from vedette.bench import run as running
@@ -94,6 +96,9 @@ def _tell(runs: Iterator[tuple[Measured, Path]]) -> None:
 
     for measured, place in runs:
         print(f"{measured.benchmark}: {measured.headline['name']} {value_of(measured.headline)}, n = {measured.n:,}")
+        if sure := measured.calibration:
+            error, low, high = (100 * share for share in (sure.error, sure.low, sure.high))
+            print(f"  calibration error {error:.1f} [{low:.1f}, {high:.1f}], n = {sure.n:,}")
         print(f"  {place}", file=sys.stderr)
 
 
