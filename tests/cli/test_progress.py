@@ -12,14 +12,14 @@ def test_a_line_now_and_then_with_the_end(capsys: pytest.CaptureFixture[str]) ->
     with Progress(lambda: clock) as shown:
         shown.tell("cti-mcq", 500, 2_500)  # of a run before
         for done in range(501, 601):
-            clock += EVERY / 50
+            clock += EVERY / 40
             shown.tell("cti-mcq", done, 2_500)
         shown.tell("cti-taa", 0, 50)
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.strip() for line in err.splitlines()] == [
-        "cti-mcq: 550 of 2,500, about 390 s left",
-        "cti-mcq: 600 of 2,500, about 380 s left",
+        "cti-mcq: 540 of 2,500, about 490 s left",
+        "cti-mcq: 580 of 2,500, about 480 s left",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from vedette.bench.energy import Meter
 from vedette.bench.inspect_tasks import ITEM, OUTCOME, PROBABILITY, made
 from vedette.bench.items import Item
 from vedette.bench.measured import Made, Measured, Record, measure, write
-from vedette.errors import InputError
+from vedette.errors import InputError, OutputError
 from vedette.manifest import output_error
 
 LOGS = "logs"
@@ -43,7 +44,8 @@ def run(names: Sequence[str], asked: Asked, out: Path, display: str = "none") ->
             yield _kept(log, asked, out, meter.joules if meter and not resumed else {})
         else:
             unfinished.append(name)
-            why = why or next((s.error.message for s in log.samples or [] if s.error), "")
+            errors = [log.error, *(sample.error for sample in log.samples or [])]
+            why = why or next((error.message for error in errors if error), "")
     if unfinished:
         what = f"some items of {', '.join(unfinished)} got no answer; the others are kept"
         first = f". The first said: {' '.join(why.split())[:LONGEST]}" if why else ""
@@ -61,6 +63,9 @@ def _asked(task: Task, asked: Asked, logs: Path, display: str) -> tuple[bool, Ev
         return done, read_eval_log(log.location)
     except OSError as exc:
         raise output_error(logs, exc) from exc
+    except sqlite3.Error as exc:  # Inspect's own store of answers that are under way
+        what = f"Inspect cannot keep the answers: {exc}"
+        raise OutputError(what, where=str(logs), remedy="free some space and run the same command again") from exc
 
 
 def _kept(log: EvalLog, asked: Asked, out: Path, joules: dict[str, float]) -> tuple[Measured, Path]:
