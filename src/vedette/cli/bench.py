@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,19 +31,26 @@ app = typer.Typer(
 
 @app.command("list")
 def listed(data: DataFolder = _DATA) -> None:
-    """The benchmarks, their items and licences, and which of them lie in the data folder; the protocols."""
-    from vedette.bench.catalog import benchmarks, found
+    """The benchmarks, their items and licences, and which of them lie in the data folder; scripts; the protocols."""
+    from vedette.bench.catalog import benchmarks, found, scripts
 
     rows = [("benchmark", "items", "files", "licence", "what it asks")]
     for name, one in benchmarks().items():
         here = "here" if found(one, data) else "-"
         rows.append((name, f"{one.items:,}" if one.items else "?", here, one.licence, one.title))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
-    print()
-    for name, way in PROTOCOLS.items():
-        print(f"{name.ljust(widths[0])}  {way.about}")
+    print(_columns(rows))
+    measured = [("script", "files", "command", "figures", "what it measures")]
+    for script in scripts().values():
+        here = "here" if (data / script.data).exists() else "-"
+        measured.append((script.name, here if script.data else "none", script.command, script.figures, script.title))
+    print(f"\n{_columns(measured)}")
+    print(f"\n{_columns([('protocol', 'how a model is asked'), *((n, way.about) for n, way in PROTOCOLS.items())])}")
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in padded)
 
 
 @app.command("run")
