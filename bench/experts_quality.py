@@ -29,6 +29,7 @@ import orjson
 
 from vedette import manifest
 from vedette.bench import experts_tasks as tasks
+from vedette.bench.calibration import error
 from vedette.bench.catalog import benchmark, items
 from vedette.bench.hierarchy import Hierarchy
 from vedette.bench.items import Item
@@ -44,6 +45,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "bench/experts/baseline.json"
 CONVENTION = Convention.NVD  # of the headline rows: the benchmarks' truth is NVD's
 MOST = 4_000  # CVEs of later years
+BINS = 15  # of the calibration error
 
 PUBLISHED: dict[str, list[tuple[str, float]]] = {
     "rcm strict": [
@@ -140,10 +142,8 @@ class Bench:
         )
         said = [(a.candidates[0].id, frozenset(i.right)) for a, i in pairs]
         self.rows.append({"name": "later years macro-F1", "value": macro_f1(said), "n": len(said)})
-        sure = np.array([a.candidates[0].probability for a in answers])
-        self.rows.append(
-            {"name": "later years calibration error", "value": _error(sure, np.array(right)), "n": len(right)}
-        )
+        sure = [(a.candidates[0].probability, bool(hit)) for a, hit in zip(answers, right, strict=True)]
+        self.rows.append({"name": "later years calibration error", "value": error(sure, BINS), "n": len(sure)})
         sizes = float(np.mean([len(a.conformal) for a in answers]))
         held = [float(bool(set(a.conformal) & set(i.right))) for a, i in pairs]
         self.rows.append(row("later years in the conformal set", held, note=f"mean size {sizes:.1f}"))
@@ -158,11 +158,6 @@ def _micro(place: int, units: Sequence[Any]) -> float:
 
 def _values(vector: str) -> str:
     return vector.partition("/")[2] if vector.startswith("CVSS:") else vector
-
-
-def _error(sure: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    return float(sum(abs(sure[place == b].sum() - right[place == b].sum()) for b in range(bins)) / len(right))
 
 
 def table(rows: Sequence[Row], baseline: dict[str, Row]) -> str:

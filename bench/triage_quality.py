@@ -21,7 +21,8 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from vedette.bench.statistics import bootstrap, calibration_error, ratio
+from vedette.bench.calibration import error as calibration_error
+from vedette.bench.statistics import bootstrap, ratio
 from vedette.connect.read import read
 from vedette.manifest import atomic_write
 from vedette.skills.triage.model import Model

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from vedette.bench.catalog import Benchmark, benchmark, benchmarks, found, items
+from vedette.bench.catalog import Benchmark, benchmark, benchmarks, found, items, scripts
 from vedette.bench.items import Item, Kind
 from vedette.bench.protocol import PROTOCOLS, answer_of, fits, prompt_of
 from vedette.bench.scoring import score
@@ -41,6 +41,25 @@ def test_the_catalog_is_whole() -> None:
         assert benchmark(name.replace("-", "_")) is one
     with pytest.raises(ConfigError, match=r"'cti-rmc'.*cti-rcm"):
         benchmark("cti-rmc")
+
+
+def test_scripts_are_where_the_catalog_says() -> None:
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "Makefile").exists():
+        pytest.skip("not in a source tree")
+    targets = (root / "Makefile").read_text().splitlines()
+    assert not set(scripts()) & set(benchmarks())
+    for name, script in scripts().items():
+        if script.command.startswith("make "):
+            target = script.command.removeprefix("make ")
+            assert any(line.startswith(f"{target}:") for line in targets), name
+        else:
+            assert (root / script.command.split()[1]).is_file(), name
+        document, _, heading = script.figures.partition(", ")
+        lines = (root / document).read_text().splitlines()
+        assert not heading or f"## {heading}" in lines, name
+        with pytest.raises(ConfigError, match=f"'{name}' asks no model.*{script.command.split()[1]}"):
+            benchmark(name)
 
 
 def test_published_files_are_read_whole(shared: Path) -> None:
@@ -157,7 +176,7 @@ def test_a_table_in_an_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.facts
-@pytest.mark.parametrize("name", [name for name in TASKS if name != "rule"])
+@pytest.mark.parametrize("name", [name for name in TASKS if name not in ("rule", "impact", "component")])
 def test_own_questions_are_made_from_facts(name: str) -> None:
     which = benchmark(f"own-{name}")
     every = items(which, Path("nowhere"))

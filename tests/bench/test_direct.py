@@ -44,6 +44,9 @@ def test_the_command(data: Path, tmp_path: Path) -> None:
     measured = read(tmp_path / "out/cti-vsp.vedette-experts.zero-shot")
     assert measured.headline["name"] == "mean absolute deviation"
     assert measured.seconds > 0
+    assert measured.calibration
+    assert measured.calibration.n == 5
+    assert "calibration error" in told.output
     wrong = CliRunner().invoke(app, ["bench", "run", "cti-rmc", "--model", "vedette/experts", *options])
     assert "cti-rcm" in str(wrong.exception)
     odd = CliRunner().invoke(app, ["bench", "run", "all", "--model", "vedette/constant", "-M", "x=1", *options])
@@ -56,6 +59,20 @@ def test_an_embedded_model_has_no_likelihoods(data: Path, tmp_path: Path) -> Non
     asked = Asked(model="vedette/constant", way=PROTOCOLS["likelihood"], data=data, any_version=True)
     with pytest.raises(ConfigError, match="one way, not by 'likelihood'"):
         list(direct.run(["cti-rcm"], asked, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("model", "address", "here"),
+    [
+        ("vedette/experts", "", True),
+        ("openai-api/gguf/tiny", "http://127.0.0.1:8080/v1", True),
+        ("openai-api/local/tiny", "http://localhost:8080/v1", True),
+        ("openai-api/local/tiny", "http://127.0.0.1.example.org/v1", False),
+        ("openai/gpt", "", False),
+    ],
+)
+def test_whose_energy_it_is(model: str, address: str, here: bool) -> None:
+    assert Asked(model=model, address=address, way=PROTOCOLS["zero-shot"], data=Path()).here is here
 
 
 def item(kind: Kind, text: str = TEXT, right: str = "A") -> Item:

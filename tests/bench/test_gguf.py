@@ -99,6 +99,8 @@ def test_the_likeliest_letter(model: Path, shared: Path, tmp_path: Path) -> None
     assert told.exit_code == 0, told.output
     (run,) = every(tmp_path)
     assert run.protocol == "likelihood"
+    assert run.calibration
+    assert run.calibration.n == sum(one.n for one in run.calibration.bins) > 0
 
 
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:

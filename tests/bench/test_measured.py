@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import orjson
 import pytest
 from arro3.io import read_parquet
 from defusedxml.ElementTree import fromstring
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from vedette.bench import report
+from vedette.bench.calibration import calibration
 from vedette.bench.catalog import benchmarks
 from vedette.bench.items import Item, Kind
 from vedette.bench.measured import (
     RECORDS,
+    SCORES,
     Measured,
     Record,
     compared,
@@ -169,7 +172,29 @@ def test_the_page_and_the_table(tmp_path: Path) -> None:
     dots = fromstring(drawn).iter("circle")
     assert sum(dot.get("class") == "own" for dot in dots) == 2
     assert "not comparable" in page
+    assert page.count('<svg class="broad"') == page.count('<svg class="narrow"') == 1
+    assert "Calibration of" not in page
+    assert "<summary>By year" not in page
     assert "No run yet" in report.html([])
+
+
+def test_the_page_tells_slices_calibration_and_joules(tmp_path: Path) -> None:
+    found = calibration([(0.9, True)] * 30 + [(0.9, False)] * 10)
+    sliced = {"year": [{"name": "2024", "measure": "accuracy", "value": 0.75, "n": 40, "low": 0.6, "high": 0.9}]}
+    made(tmp_path, "a", [True] * 30 + [False] * 10, calibration=found, slices=sliced, joules={"cpu": 1234.5})
+    page = report.html(every(tmp_path))
+    assert "Calibration of a: error 15.0 [" in page
+    assert "<td>90–100<td>90.0<td>75.0<td>40</tr>" in page
+    assert "<td>2024<td>a<td>75.0 [60.0, 90.0]<td>40</tr>" in page
+    assert "cpu 1,234 J;" in page
+
+
+def test_runs_of_before_calibration_are_read(tmp_path: Path) -> None:
+    place = made(tmp_path, "a", [True])
+    told = orjson.loads((place / SCORES).read_bytes())
+    del told["calibration"], told["joules"]
+    (place / SCORES).write_bytes(orjson.dumps(told))
+    assert (read(place).calibration, read(place).joules) == (None, {})
 
 
 def test_the_commands(tmp_path: Path) -> None:

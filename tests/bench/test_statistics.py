@@ -1,4 +1,4 @@
-"""Intervals cover what they should and calibration is measured as its definition says."""
+"""Intervals cover what they should."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import math
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from vedette.bench.statistics import bootstrap, calibration_error, ratio
+from vedette.bench.statistics import bootstrap, ratio
 
 
 def test_ratio_sums_hits_and_trials() -> None:
@@ -36,15 +34,3 @@ def test_bootstrap_covers_the_truth_about_as_often_as_it_says() -> None:
 
 def test_no_spread_gives_no_width() -> None:
     assert bootstrap([(1, 1)] * 5, ratio) == (1.0, 1.0)
-
-
-def test_calibration_error_of_a_perfect_and_of_a_wrong_forecast() -> None:
-    assert calibration_error([(1.0, True), (0.0, False)]) == 0
-    assert calibration_error([(1.0, False), (0.0, True)]) == 1
-    assert calibration_error([(0.75, True), (0.75, True), (0.75, True), (0.75, False)]) == pytest.approx(0)
-    assert calibration_error([]) == 0
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
-def test_calibration_error_is_a_share(scored: list[tuple[float, bool]]) -> None:
-    assert 0 <= calibration_error(scored) <= 1 + 1e-9

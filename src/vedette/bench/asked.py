@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
 from vedette.bench.protocol import Protocol
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+IN_PROCESS = ("vedette/", "hf/")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,3 +32,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def told(self) -> str:
         return self.name or self.model
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this machine that answers."""
+        host = urlsplit(self.address).hostname or ""
+        return host in LOOPBACK or self.model.startswith(IN_PROCESS)

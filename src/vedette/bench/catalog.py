@@ -40,22 +40,45 @@ class Benchmark(Settings):
     chance: float = Field(default=0.0, ge=0, le=1, description="of a blind answer")
 
 
+class Script(Settings):
+    """Measures something else than answers to items."""
+
+    name: str
+    title: str
+    command: str = Field(description="from the source tree's root")
+    data: str = Field(default="", description="path below the data folder; empty: it needs none")
+    figures: str = Field(description="the document, and the heading in it, that tells what came out")
+
+
 class Catalog(Settings):
     benchmark: list[Benchmark]
+    script: list[Script]
+
+
+@cache
+def _catalog() -> Catalog:
+    return load_toml(FILE, Catalog)
 
 
 @cache
 def benchmarks() -> dict[str, Benchmark]:
-    return {benchmark.name: benchmark for benchmark in load_toml(FILE, Catalog).benchmark}
+    return {benchmark.name: benchmark for benchmark in _catalog().benchmark}
+
+
+@cache
+def scripts() -> dict[str, Script]:
+    return {script.name: script for script in _catalog().script}
 
 
 def benchmark(name: str) -> Benchmark:
     """Also by its name in Inspect, with underscores. Raises ConfigError."""
-    known = benchmarks()
-    try:
-        return known[name.replace("_", "-")]
-    except KeyError:
-        raise ConfigError(f"unknown benchmark '{name}'", remedy=near(name, known)) from None
+    known, wanted = benchmarks(), name.replace("_", "-")
+    if wanted in known:
+        return known[wanted]
+    if script := scripts().get(wanted):
+        what = f"'{wanted}' asks no model; a script of the source tree measures it"
+        raise ConfigError(what, remedy=f"run `{script.command}`; figures: {script.figures}")
+    raise ConfigError(f"unknown benchmark '{name}'", remedy=near(name, [*known, *scripts()]))
 
 
 def found(which: Benchmark, data: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ from vedette.bench import scoring
 from vedette.bench.actors import sameness
 from vedette.bench.catalog import benchmark, benchmarks, items
 from vedette.bench.items import Item, Kind
-from vedette.bench.models import MODELS, Model
+from vedette.bench.models import MODELS, Model, Reply
 from vedette.bench.open_book import OpenBook
 from vedette.bench.protocol import USUAL, Protocol, fits, prompt_of, protocol
 from vedette.errors import ConfigError
 
 DATA = "../shared/data"
 ITEM, OUTCOME = "item", "outcome"  # where samples and scores carry them
+PROBABILITY = "probability"  # where outputs do
 NO_REASONING = {"chat_template_kwargs": {"enable_thinking": False}}  # as servers of open models take it
 
 
@@ -69,31 +71,39 @@ def answered(likelihood: bool = False) -> Solver:
         if not likelihood:
             return await generate(state)
         state = await generate(state, logprobs=True, top_logprobs=20)
-        state.output.completion = likeliest(state.output, str(state.metadata[ITEM]["letters"]))
+        known = likelihoods(state.output, str(state.metadata[ITEM]["letters"]))
+        best = max(known, key=lambda letter: known[letter], default="")
+        state.output.completion = best
+        if best:
+            sure = 1 / sum(exp(each - known[best]) for each in known.values())
+            state.output.metadata = (state.output.metadata or {}) | {PROBABILITY: sure}
         return state
 
     return solve
 
 
-def likeliest(output: ModelOutput, letters: str) -> str:
-    """The letter with the highest log-probability as the first token; none where the server tells none."""
+def likelihoods(output: ModelOutput, letters: str) -> dict[str, float]:
+    """Log-probability of each letter as the first token; none where the server tells none."""
     told = output.choices[0].logprobs if output.choices else None
     first = told.content[0] if told and told.content else None
-    best: dict[str, float] = {}
+    found: dict[str, float] = {}
     for one in (first.top_logprobs or [first]) if first else []:
         letter = one.token.strip().upper()
         if len(letter) == 1 and letter in letters:
-            best[letter] = max(best.get(letter, float("-inf")), one.logprob)
-    return max(best, key=lambda letter: best[letter]) if best else ""
+            found[letter] = max(found.get(letter, float("-inf")), one.logprob)
+    return found
 
 
 @metric
 def headline(kind: str) -> Metric:
-    """What the benchmark is known by."""
+    """What the benchmark is known by, with its 95 % interval."""
 
     def measured(scores: list[SampleScore]) -> Value:
         found = [msgspec.convert(s.score.metadata[OUTCOME], scoring.Outcome) for s in scores if s.score.metadata]
-        return float(scoring.rows(Kind(kind), found)[0]["value"]) if found else float("nan")
+        if not found:
+            return {}
+        first = scoring.rows(Kind(kind), found)[0]
+        return {str(first["name"]): first["value"]} | {end: first[end] for end in ("low", "high") if end in first}
 
     return measured
 
@@ -131,7 +141,9 @@ class Embedded(ModelAPI):
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
     ) -> ModelOutput:  # fmt: skip
         item = msgspec.convert((input[-1].metadata or {})[ITEM], Item)
-        output = ModelOutput.from_content(self._model.name, self._model.answer(item))
+        reply = self._model.answer(item)
+        output = ModelOutput.from_content(self._model.name, str(reply))
+        output.metadata = {PROBABILITY: reply.probability} if isinstance(reply, Reply) else None
         output.usage = ModelUsage(input_tokens=0, output_tokens=0, total_tokens=0)
         return output
 

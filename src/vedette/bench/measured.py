@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -15,6 +16,7 @@ import orjson
 from arro3.core import Array, DataType, Table
 from arro3.io import read_parquet, write_parquet
 
+from vedette.bench.calibration import Calibration, calibration
 from vedette.bench.catalog import Benchmark
 from vedette.bench.hierarchy import Hierarchy
 from vedette.bench.items import Kind
@@ -22,7 +24,7 @@ from vedette.bench.rows import RESAMPLES, SEED, Row, interval
 from vedette.bench.scoring import WORST, Outcome, by_slice, lower_is_better, rows
 from vedette.errors import ConfigError, InputError
 from vedette.knowledge.store import Knowledge
-from vedette.manifest import atomic_write
+from vedette.manifest import atomic_write, output_error
 
 SCORES, RECORDS = "scores.json", "records.parquet"
 EXACT = 1_000  # differing items up to which the binomial is summed
@@ -46,6 +48,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     files: dict[str, str]  # path → sha256 of the published version
     made: str  # UTC
+    joules: dict[str, float] = {}  # of the whole machine meanwhile: cpu, memory, gpu, as far as they are told
+    calibration: Calibration | None = None  # of a model that tells the probability of its answers
 
     @property
     def headline(self) -> Row:
@@ -53,8 +57,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        part = f".first-{self.limit}" if self.limit else ""
-        return f"{self.benchmark}.{self.model}.{self.protocol}{part}".replace("/", "-")
+        return folder_of(self.benchmark, self.model, self.protocol, self.limit)
+
+
+def folder_of(benchmark: str, model: str, protocol: str, limit: int) -> str:
+    part = f".first-{limit}" if limit else ""
+    return f"{benchmark}.{model}.{protocol}{part}".replace("/", "-")
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +72,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     reply: str
     seconds: float
+    probability: float | None = None  # of the answer, by the model itself
     error: str = ""  # why there is no reply
 
 
@@ -75,6 +84,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     tokens: dict[str, int]
     versions: dict[str, str]
     limit: int = 0
+    joules: dict[str, float] = {}
 
 
 def measure(
@@ -90,7 +100,14 @@ def measure(
         slices={name: by_slice(which.kind, outcomes, name) for name in slices},
         seconds=round(sum(record.seconds for record in records), 3), tokens=made.tokens, versions=made.versions,
         files=which.files, made=datetime.now(UTC).replace(microsecond=0).isoformat(),
+        joules={part: round(told, 1) for part, told in made.joules.items()}, calibration=_calibrated(records),
     )  # fmt: skip
+
+
+def _calibrated(records: Sequence[Record]) -> Calibration | None:
+    """Of a vector or score, whether it is exactly right."""
+    told = [(r.probability, r.outcome) for r in records if r.probability is not None and r.outcome.valid]
+    return calibration([(sure, (o.value if o.exact is None else o.exact) == 1) for sure, o in told])
 
 
 def _tree(kind: Kind, outcomes: Sequence[Outcome]) -> Hierarchy | None:
@@ -108,8 +125,13 @@ def item_set(prompts: Iterable[tuple[str, str]]) -> str:
 def write(folder: Path, measured: Measured, records: Sequence[Record]) -> Path:
     """Into a folder of its own below `folder`. Raises OutputError."""
     place = folder / measured.name
-    place.mkdir(parents=True, exist_ok=True)
-    write_parquet(_table(measured, records), str(place / RECORDS))
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise output_error(place, exc) from exc
+    table = io.BytesIO()
+    write_parquet(_table(measured, records), table)
+    atomic_write(place / RECORDS, table.getvalue())
     atomic_write(place / SCORES, orjson.dumps(msgspec.to_builtins(measured), option=orjson.OPT_INDENT_2))
     return place
 
@@ -132,6 +154,7 @@ def _table(measured: Measured, records: Sequence[Record]) -> Table:
         "slices": ([orjson.dumps(o.slices).decode() for o in outcomes], text),
         "reply": ([record.reply for record in records], text),
         "seconds": ([record.seconds for record in records], number),
+        "probability": ([record.probability for record in records], number),
         "error": ([record.error for record in records], text),
     }
     return Table.from_pydict({name: Array(values, type=kind) for name, (values, kind) in columns.items()})

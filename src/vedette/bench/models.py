@@ -20,6 +20,19 @@ from vedette.registry import Registry
 NONE = ""
 
 
+class Reply(str):
+    """A reply that tells its probability, too."""
+
+    __slots__ = ("probability",)
+
+    def __new__(cls, text: str, probability: float) -> Reply:
+        made = super().__new__(cls, text)
+        made.probability = probability
+        return made
+
+    probability: float
+
+
 class Model(Protocol):
     """`name` tells version and weights, so that two runs can be told apart."""
 
@@ -61,11 +74,11 @@ class Shipped(Closed):
 
     def _weakness(self, item: Item) -> str:
         (found,) = self._experts.weakness([item.text], convention=Convention.NVD)
-        return found.candidates[0].id if found.candidates else NONE
+        return Reply(found.candidates[0].id, found.candidates[0].probability) if found.candidates else NONE
 
     def _vector(self, item: Item) -> str:
         (found,) = self._experts.severity([item.text], convention=Convention.NVD)
-        return found.vector
+        return Reply(found.vector, found.probability)
 
     def _score(self, item: Item) -> str:
         """Of a vector that is given: arithmetic."""
@@ -80,7 +93,7 @@ class Shipped(Closed):
         """The likeliest, whatever the threshold."""
         (found,) = self._experts.techniques([item.text], domain=item.domain or AUTO)
         best = max((*found.found, *found.considered), key=lambda technique: technique.probability, default=None)
-        return best.id.partition(".")[0] if best else NONE
+        return Reply(best.id.partition(".")[0], best.probability) if best else NONE
 
 
 class Constant(Closed):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -19,7 +20,19 @@ PEERS = Path(__file__).with_name("peers.toml")
 STYLE = Path(__file__).with_name("report.css")
 ABOUT = """Filled dots were run here; bars are 95 % intervals over items. Hollow dots are what others published for the
 same items and protocol. Figures of other item sets or protocols are listed below each plot, not drawn."""
-WIDTH, LEFT, RIGHT, LINE = 760, 250, 60, 26
+
+
+class Shape(NamedTuple):
+    """Of a plot, in pixels at its full size. Without room at the left, names stand above their dots."""
+
+    name: str
+    width: int
+    left: int
+    right: int
+    line: int
+
+
+SHAPES = (Shape("broad", 760, 250, 60, 26), Shape("narrow", 360, 12, 48, 40))  # the page's style shows one of them
 
 
 class Peer(Settings):
@@ -102,17 +115,15 @@ def _section(runs: Sequence[Measured]) -> Iterable[str]:
     better = "lower is better" if lower_is_better(first.kind) else "higher is better"
     yield f"<section><h2>{escape(known.title if known else first.benchmark)}</h2>"
     yield f"<p>{escape(str(first.headline['name']))}, {better}; protocol {escape(first.protocol)}; n = {first.n:,}</p>"
-    yield plot(runs, comparable(first), known.chance if known else 0.0)
+    for shape in SHAPES:
+        yield plot(runs, comparable(first), known.chance if known else 0.0, shape)
     yield '<div class="wide"><table><tr><th>model<th>measure<th>value [95 %]<th>n</tr>'
     for run in runs:
         for row in run.rows:
             cells = (run.model, row["name"], value_of(row), f"{row['n']:,}")
             yield "<tr>" + "".join(f"<td>{escape(str(cell))}" for cell in cells) + "</tr>"
-        for name, rows in run.slices.items():
-            for row in rows:
-                cells = (run.model, f"{row['measure']}, {name}: {row['name']}", value_of(row), f"{row['n']:,}")
-                yield '<tr class="slice">' + "".join(f"<td>{escape(str(cell))}" for cell in cells) + "</tr>"
     yield "</table></div>"
+    yield from _slices(runs)
     yield "<ul>"
     for peer in comparable(first):
         yield f"<li>{escape(peer.name)}: {_plain(peer.value, first)}, {escape(peer.source)}, {escape(peer.date)}</li>"
@@ -121,16 +132,44 @@ def _section(runs: Sequence[Measured]) -> Iterable[str]:
         yield f'<li class="other">{told}, {escape(peer.source)} (not comparable)</li>'
     yield "</ul>"
     for run in runs:
+        yield from _reliability(run)
+    for run in runs:
         made = ", ".join(f"{name} {number}" for name, number in run.versions.items())
         tokens = f"{run.tokens.get('in', 0):,} tokens in, {run.tokens.get('out', 0):,} out"
-        about = f"{run.model} is {run.exact_model}; {run.seconds:,.1f} s of model time; {tokens}; {made}; {run.made}"
+        taken = "".join(f" {part} {joules:,.0f} J;" for part, joules in run.joules.items())
+        time = f"{run.seconds:,.1f} s of model time;{taken}"
+        about = f"{run.model} is {run.exact_model}; {time} {tokens}; {made}; {run.made}"
         yield f'<p class="small">{escape(about)}</p>'
     for name, digest in first.files.items():
         yield f'<p class="small">{escape(name)} <code>{escape(digest[:16])}</code></p>'
     yield "</section>"
 
 
-def plot(runs: Sequence[Measured], published: Sequence[Peer], chance: float) -> str:
+def _slices(runs: Sequence[Measured]) -> Iterable[str]:
+    for name in dict.fromkeys(name for run in runs for name in run.slices if run.slices[name]):
+        yield f"<details><summary>By {escape(name)}</summary>"
+        yield f'<div class="wide"><table><tr><th>{escape(name)}<th>model<th>value [95 %]<th>n</tr>'
+        found = [(row, run.model) for run in runs for row in run.slices.get(name, ())]
+        for row, model in sorted(found, key=lambda one: str(one[0]["name"])):
+            cells = (row["name"], model, value_of({**row, "name": row["measure"]}), f"{row['n']:,}")
+            yield "<tr>" + "".join(f"<td>{escape(str(cell))}" for cell in cells) + "</tr>"
+        yield "</table></div></details>"
+
+
+def _reliability(run: Measured) -> Iterable[str]:
+    found = run.calibration
+    if not found:
+        return
+    error = value_of({"name": "", "value": found.error, "low": found.low, "high": found.high})
+    yield f"<details><summary>Calibration of {escape(run.model)}: error {error} %, n = {found.n:,}</summary>"
+    yield '<div class="wide"><table><tr><th>said, %<th>mean<th>right, %<th>n</tr>'
+    for one in found.bins:
+        cells = (f"{100 * one.low:.0f}–{100 * one.high:.0f}", f"{100 * one.probability:.1f}", f"{100 * one.right:.1f}")
+        yield "<tr>" + "".join(f"<td>{cell}" for cell in (*cells, f"{one.n:,}")) + "</tr>"
+    yield "</table></div></details>"
+
+
+def plot(runs: Sequence[Measured], published: Sequence[Peer], chance: float, shape: Shape = SHAPES[0]) -> str:
     """One line a model: a dot with its interval."""
     dots = [(r.model, r.headline["value"], r.headline.get("low"), r.headline.get("high"), True) for r in runs]
     dots += [(p.name, p.value, p.low, p.high, False) for p in published]
@@ -138,12 +177,14 @@ def plot(runs: Sequence[Measured], published: Sequence[Peer], chance: float) -> 
     dots.sort(key=lambda dot: dot[1] * (1 if lower else -1))
     known = [v for _, value, low, high, _ in dots for v in (value, low, high) if v is not None]
     start, end = (0.0, max([*known, 1.0])) if lower else (0.0, 1.0)
-    height = LINE * len(dots) + 40
+    height = shape.line * len(dots) + 40
+    above = shape.name == "narrow"
 
     def x(value: float) -> float:
-        return LEFT + (value - start) / (end - start) * (WIDTH - LEFT - RIGHT)
+        return shape.left + (value - start) / (end - start) * (shape.width - shape.left - shape.right)
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(runs[0].benchmark)}">']
+    label = escape(runs[0].benchmark)
+    parts = [f'<svg class="{shape.name}" viewBox="0 0 {shape.width} {height}" role="img" aria-label="{label}">']
     for step in range(5):
         at = start + step / 4 * (end - start)
         label = f"{at:.1f}" if lower else f"{100 * at:.0f}"
@@ -152,13 +193,16 @@ def plot(runs: Sequence[Measured], published: Sequence[Peer], chance: float) -> 
     if chance and not lower:
         parts.append(f'<line class="chance" x1="{x(chance):.1f}" x2="{x(chance):.1f}" y1="8" y2="{height - 24}"/>')
     for place, (name, value, low, high, own) in enumerate(dots):
-        y = 20 + LINE * place
-        parts.append(f'<text class="name" x="{LEFT - 12}" y="{y + 4}">{escape(_short(name))}</text>')
+        y = (32 if above else 20) + shape.line * place
+        start_of = (4, y - 12) if above else (shape.left - 12, y + 4)
+        parts.append(f'<text class="name" x="{start_of[0]}" y="{start_of[1]}">{escape(_short(name))}</text>')
         if low is not None and high is not None:
-            parts.append(f'<line class="bar" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y}" y2="{y}"/>')
+            parts.append(
+                f'<line class="bar{"" if own else " other"}" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="{y}" y2="{y}"/>'
+            )
         parts.append(f'<circle class="{"own" if own else "peer"}" cx="{x(value):.1f}" cy="{y}" r="5"/>')
         shown = f"{value:.2f}" if lower else f"{100 * value:.1f}"
-        parts.append(f'<text class="value" x="{WIDTH - RIGHT + 12}" y="{y + 4}">{shown}</text>')
+        parts.append(f'<text class="value" x="{shape.width - shape.right + 12}" y="{y + 4}">{shown}</text>')
     return "\n".join([*parts, "</svg>"])
 
 

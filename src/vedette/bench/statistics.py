@@ -1,4 +1,4 @@
-"""Intervals and calibration error. Standard library only."""
+"""Intervals. Standard library only."""
 
 from __future__ import annotations
 
@@ -16,17 +16,6 @@ def bootstrap(
     rng = random.Random(seed)
     values = sorted(statistic(rng.choices(units, k=len(units))) for _ in range(resamples))
     return values[int(0.025 * resamples)], values[int(0.975 * resamples) - 1]
-
-
-def calibration_error(scored: Sequence[tuple[float, bool]], bins: int = 10) -> float:
-    """Expected calibration error over equal-width bins of (probability, outcome); 0 for no data."""
-    total = 0.0
-    for i in range(bins):
-        inside = [(p, y) for p, y in scored if i / bins <= p < (i + 1) / bins or (i == bins - 1 and p == 1.0)]
-        if inside:
-            gap = sum(p for p, _ in inside) / len(inside) - sum(y for _, y in inside) / len(inside)
-            total += abs(gap) * len(inside) / len(scored)
-    return total
 
 
 def ratio(pairs: Sequence[tuple[int, int]]) -> float:

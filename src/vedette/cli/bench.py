@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,19 +31,26 @@ app = typer.Typer(
 
 @app.command("list")
 def listed(data: DataFolder = _DATA) -> None:
-    """The benchmarks, their items and licences, and which of them lie in the data folder; the protocols."""
-    from vedette.bench.catalog import benchmarks, found
+    """The benchmarks, their items and licences, and which of them lie in the data folder; scripts; the protocols."""
+    from vedette.bench.catalog import benchmarks, found, scripts
 
     rows = [("benchmark", "items", "files", "licence", "what it asks")]
     for name, one in benchmarks().items():
         here = "here" if found(one, data) else "-"
         rows.append((name, f"{one.items:,}" if one.items else "?", here, one.licence, one.title))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
-    print()
-    for name, way in PROTOCOLS.items():
-        print(f"{name.ljust(widths[0])}  {way.about}")
+    print(_columns(rows))
+    measured = [("script", "files", "command", "figures", "what it measures")]
+    for script in scripts().values():
+        here = "here" if (data / script.data).exists() else "-"
+        measured.append((script.name, here if script.data else "none", script.command, script.figures, script.title))
+    print(f"\n{_columns(measured)}")
+    print(f"\n{_columns([('protocol', 'how a model is asked'), *((n, way.about) for n, way in PROTOCOLS.items())])}")
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in padded)
 
 
 @app.command("run")
@@ -65,7 +72,7 @@ def run(
     any_version: Annotated[bool, typer.Option(help="Also on files that are not the published ones.")] = False,
     progress: Annotated[bool, typer.Option(help="Show how far it is.")] = True,
 ) -> None:
-    """Ask a model. What a server has answered is kept: the same command goes on where it was stopped."""
+    """Ask a model. What has been answered is kept: the same command goes on where it was stopped."""
     from vedette.bench.asked import Asked
     from vedette.bench.catalog import benchmarks, found
 
@@ -77,8 +84,10 @@ def run(
     )  # fmt: skip
     if model.startswith("vedette/"):
         from vedette.bench import direct
+        from vedette.cli.progress import Progress
 
-        _tell(direct.run(chosen, asked, out))
+        with Progress() if progress else nullcontext() as shown:
+            _tell(direct.run(chosen, asked, out, shown.tell) if shown else direct.run(chosen, asked, out))
     else:
         try:
             from vedette.bench import run as running
@@ -94,6 +103,9 @@ def _tell(runs: Iterator[tuple[Measured, Path]]) -> None:
 
     for measured, place in runs:
         print(f"{measured.benchmark}: {measured.headline['name']} {value_of(measured.headline)}, n = {measured.n:,}")
+        if sure := measured.calibration:
+            error, low, high = (100 * share for share in (sure.error, sure.low, sure.high))
+            print(f"  calibration error {error:.1f} [{low:.1f}, {high:.1f}], n = {sure.n:,}")
         print(f"  {place}", file=sys.stderr)
 
 

@@ -31,18 +31,14 @@ _REJECTED = re.compile(r"\*\* REJECT \*\*|Rejected reason|This CVE(?: ID)? has b
 
 
 def _claims(item: Input) -> bool:
-    return item.head.startswith(b"PAR1") and set(COLUMNS) <= set(_names(_open(item)))
+    return item.head.startswith(b"PAR1") and set(COLUMNS) <= set(_names(item))
 
 
-def _open(item: Input) -> Any:
+def _names(item: Input) -> list[str]:
     """None where it cannot be opened."""
     with suppress(InputError):
-        return parquet.opened(item.path)
-    return None
-
-
-def _names(table: Any) -> list[str]:
-    return list(table.schema.names) if table is not None else []
+        return parquet.names(item.path)
+    return []
 
 
 def _read(item: Input, tally: Tally) -> Iterator[Record]:
@@ -62,8 +58,8 @@ def _read(item: Input, tally: Tally) -> Iterator[Record]:
 
 
 def _rows(item: Input) -> Iterator[tuple[Any, ...]]:
-    table = _open(item)
-    places = [_names(table).index(name) for name in COLUMNS if name in _names(table)]
+    known = _names(item)
+    places = [known.index(name) for name in COLUMNS if name in known]
     if len(places) < len(COLUMNS):
         raise InputError("not a CVE table", where=item.name, remedy="fetch it again")
     for batch in parquet.batches(item.path):
