@@ -13,7 +13,7 @@ WHEEL = build/wheel-check
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint format train-test wheel-check bench bench-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed bench-engine lock clean
+.PHONY: help demo test check lint format train-test wheel-check bench bench-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed bench-engine bench-forge lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ bench-knowledge-retrieval: $(VENV)/installed ## how well search answers
 
 bench-experts: $(VENV)/installed ## how good the embedded experts are, over ../shared/data
 	$(PY) bench/experts_quality.py
+
+bench-forge: $(VENV)/installed ## speed of the forge, over $$VEDETTE_KNOWLEDGE
+	$(PY) bench/forge.py
 
 bench-experts-speed: $(VENV)/installed ## speed and memory of the embedded experts
 	$(PY) bench/experts.py
