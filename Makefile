@@ -109,7 +109,7 @@ bench-knowledge-retrieval: $(VENV)/installed ## how well search answers
 bench-experts: $(VENV)/installed ## how good the embedded experts are, over ../shared/data
 	$(PY) bench/experts_quality.py
 
-bench-forge: $(VENV)/installed ## speed of the forge, over $$VEDETTE_KNOWLEDGE
+bench-forge: $(VENV)/installed ## speed of the forge, over the knowledge store
 	$(PY) bench/forge.py
 
 bench-experts-speed: $(VENV)/installed ## speed and memory of the embedded experts

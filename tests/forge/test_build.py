@@ -167,6 +167,13 @@ def test_the_commands_write_data_with_card_and_manifest(place: Path, tmp_path: P
     assert "examples would be rewritten" in priced
 
 
+def test_folders_may_be_relative(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("r.toml").write_text(RECIPE)
+    command("build", "--recipe", "r.toml", "--store", place, "--out", "some/where")
+    assert json.loads(Path("some/where/manifest.json").read_text())["counts"]["train"] > 0
+
+
 def test_a_store_without_texts_says_so(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["forge", "build", "--recipe", str(tmp_path / "none.toml")])
     assert told.exit_code != 0

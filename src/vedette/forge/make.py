@@ -158,7 +158,7 @@ def _finish(recipe: Recipe, places: Places, store: Knowledge, notes: card.Notes)
     write_manifest(
         out / FILE_NAME,
         inputs={"recipe": places.recipe, **{f"wording/{w.name}": wording.FOLDER / f"{w.name}.toml" for w in words}},
-        outputs=[out / CARD, *(out / f"{side}.{form}" for side in mix.SIDES for form in ("jsonl", "parquet"))],
+        outputs=[CARD, *(f"{side}.{form}" for side in mix.SIDES for form in ("jsonl", "parquet"))],
         versions={f"knowledge/{unit.name}": unit.content for unit in store.units},
         seed=recipe.seed,
         counts={**notes.sides, "made": notes.seen.count, "left out": sum(t.drafts - t.given for t in notes.tallies)},
