@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 
 from vedette.engine.backends.fake import Fake
 from vedette.engine.backends.obedient import Obedient
+from vedette.engine.protocol import Message
 from vedette.guard.explain import Way
 from vedette.knowledge import facts
 from vedette.knowledge.store import Knowledge
@@ -143,3 +145,22 @@ def test_a_case_is_decided_again_the_same(tmp_path: Path) -> None:
             assert skill.again(case) == case
         gone = msgspec.structs.replace(skill.queue().cases[0], id="20260310-000000000000")
         assert skill.again(gone) is None
+
+
+def test_a_model_elsewhere_learns_no_internal_name(case: Case, store: Knowledge) -> None:
+    from vedette.guard.redact import Redaction
+
+    def say(messages: Sequence[Message]) -> str:
+        shown = next(line for line in messages[1].content.split("\n") if line.startswith("E1: "))
+        host = re.search(r" on (\S+?)[,;]", shown)
+        assert host is not None
+        assert host[1].startswith("HOST_")
+        said = {"text": f"Credentials were dumped from LSASS memory on {host[1]}.", "evidence": ["E1"], "quote": ""}
+        return json.dumps({"claims": [said], "verdict": "escalate"})
+
+    model = Fake(say)
+    told = asyncio.run(engine.worded(case, model, store, Way(), Redaction(case.observables, hosts=case.hosts)))
+    for message in model.asked[0]:
+        assert not [host for host in case.hosts if host in message.content]
+    assert told.explanation is not None
+    assert [claim.text for claim in told.explanation.claims] == ["Credentials were dumped from LSASS memory on ws-3."]

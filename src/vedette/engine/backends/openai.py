@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 FIRST_WAIT, LONGEST_WAIT = 0.25, 8.0  # seconds between two tries, doubled with jitter
-SILENT = 60.0  # seconds without any answer from the server, after which it counts as gone
+SILENT = 60.0  # seconds of tries that all fail, after which the server counts as gone
 CONNECT = 5.0
+LOADS = 180.0  # seconds for what is no answer: asking for the model may load it
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 
 
@@ -227,8 +228,8 @@ class _Get:
         url = self.root + path
         try:
             if body is None:
-                return await self._client.get(url, cast_to=object)
-            return await self._client.post(url, body=dict(body), cast_to=object)
+                return await self._client.get(url, cast_to=object, options={"timeout": LOADS})
+            return await self._client.post(url, body=dict(body), cast_to=object, options={"timeout": LOADS})
         except openai.APIConnectionError as exc:
             what, remedy = f"no server answers: {_said(exc)}", "start it, or correct the address"
             raise EngineError(what, where=self.address, remedy=remedy) from exc
@@ -246,7 +247,7 @@ def _client(address: str, key: str) -> AsyncOpenAI:
         import openai
     except ModuleNotFoundError as exc:
         raise ConfigError(f"a server is asked by {exc.name}", remedy="pip install 'vedette[slm]'") from exc
-    timeout = openai.Timeout(SILENT, connect=CONNECT, pool=None)
+    timeout = openai.Timeout(None, connect=CONNECT)  # a long prompt is read in silence; the budget has the last word
     http = openai.DefaultAsyncHttpxClient(base_url=address, timeout=timeout, trust_env=False, follow_redirects=False)
     return openai.AsyncOpenAI(base_url=address, api_key=key or "none", max_retries=0, timeout=timeout, http_client=http)
 
