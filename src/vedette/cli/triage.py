@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vedette.cli.engine import Adapter, Colleague, Context, Model, Redact, Seed, Wish
 from vedette.errors import ConfigError, InputError, OutputError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from vedette.skills.triage.owner import Owner
     from vedette.skills.triage.skill import Triage
     from vedette.skills.triage.state import State
-    from vedette.types import Queue
+    from vedette.types import Case, Queue
 
 STATE, REJECTS = "state.db", "rejected.jsonl"
 INTERRUPTED = 130
@@ -54,7 +55,9 @@ def triage(
     exceptions: Annotated[
         Path | None, typer.Option(help="TOML of what you expect: known scanners, windows, each with reason and expiry.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="Folder of another triage model than the shipped one.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder of other weights of triage than those that ship.")
+    ] = None,
     miss_bound: Annotated[
         float | None,
         typer.Option(
@@ -80,11 +83,20 @@ def triage(
             help="Infer techniques of rules that state none, from the rules' own names; shown, never counted.",
         ),
     ] = True,
+    model: Model = "",
+    worded: Annotated[int, typer.Option(min=0, help="With --model: how many cases it explains, the first ones.")] = 5,
+    context: Context = 0,
+    adapter: Adapter = None,
+    seed: Seed = 0,
+    redact: Redact = None,
 ) -> None:
     """Turn raw alerts into a ranked queue of cases with reasons that can be checked.
 
     Formats are found by content: Wazuh alerts.json, Suricata eve.json, Elastic/OpenSearch ECS, OCSF findings,
     Splunk notables, and any CSV or JSONL through --map. Advice only: nothing is closed unless --miss-bound is set.
+
+    A language model (--model) adds words that were checked against the evidence; queue, verdicts and evidence are the
+    same without it.
 
     Running again over the same input changes nothing; a run that was killed goes on where it stopped.
     """
@@ -110,6 +122,7 @@ def triage(
         State(out / STATE) as state,
         Backgrounds(Knowledge.open) as backgrounds,
         _stoppable() as stopped,
+        Colleague(Wish(model, context, tuple(adapter or ()), seed, redact)) as colleague,
     ):
         apart = possible() and not follow and STDIN not in inputs
         positions = state.positions()
@@ -124,9 +137,10 @@ def triage(
         )
         _collect_seldom()
         with Ahead(reader, positions, stopped) if apart else nullcontext(reader) as chunks:
-            skill = _skill(state, owner, model, miss_bound, backgrounds)  # while the reader is at work
+            skill = _skill(state, owner, weights, miss_bound, backgrounds)  # while the reader is at work
             skill.reader = RuleReader(_experts) if experts else None
             desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
+            desk.words = (lambda cases: colleague.put_into_words(skill, cases[:worded], stopped)) if model else None
             _take_in(skill, chunks)
         desk.finish()
         counts = state.counts()
@@ -135,6 +149,8 @@ def triage(
         raise typer.Exit(INTERRUPTED)
     if counts.read and counts.read == counts.rejected:
         raise typer.Exit(InputError.exit_code)
+    if colleague.trouble:
+        raise colleague.trouble
 
 
 def _is_day(text: str) -> bool:
@@ -156,12 +172,12 @@ def _make(out: Path) -> None:
 
 
 def _skill(
-    state: State, owner: Owner, model: Path | None, miss_bound: float | None, backgrounds: Backgrounds
+    state: State, owner: Owner, weights: Path | None, miss_bound: float | None, backgrounds: Backgrounds
 ) -> Triage:
-    from vedette.skills.triage import model as weights
+    from vedette.skills.triage import model
     from vedette.skills.triage.skill import Triage
 
-    loaded = weights.load(model) if model else weights.load()
+    loaded = model.load(weights) if weights else model.load()
     return Triage(state, loaded, owner, miss_bound=miss_bound, backgrounds=backgrounds)
 
 
@@ -182,6 +198,7 @@ class _Desk:
 
     def __init__(self, skill: Triage, out: Path, show: Callable[[Queue], None], day: str | None, every: float) -> None:
         self.skill, self.out, self.show, self.day, self.every = skill, out, show, day, every
+        self.words: Callable[[Sequence[Case]], None] | None = None  # asks a language model about cases
         self.last = time.monotonic()
 
     def look(self) -> bool:
@@ -193,12 +210,18 @@ class _Desk:
 
     def finish(self) -> None:
         from vedette.connect.sinks import FILES, rejects, write
+        from vedette.connect.sinks.wording import NEEDS_A_LOOK
 
         self.skill.build()
         rejected = self.out / REJECTS
         if self.skill.state.counts().rejected:
             rejects.write(self.skill.state.rejects(), rejected)
         queue = self.skill.queue(reject_file=str(rejected))
+        if self.words:
+            for name, file in FILES.items():
+                write(name, queue, self.out / file)  # a model takes its time, and may fail
+            self.words([c for c in queue.cases if self.day in (None, c.day) and c.verdict in NEEDS_A_LOOK])
+            queue = self.skill.queue(reject_file=str(rejected))
         self.show(self.skill.queue(reject_file=str(rejected), day=self.day) if self.day else queue)
         for name, file in FILES.items():
             write(name, queue, self.out / file)

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from vedette import prompts
-from vedette.engine.protocol import Budget, Completion, Engine, Finish, Message, Role, Sampling, Told
+from vedette.engine.protocol import Budget, Completion, Engine, Finish, Message, Role, Sampling, Schema, Told
 from vedette.errors import EngineError
 from vedette.guard import claims
-from vedette.guard.fence import Exhibit, new_mark, shown
+from vedette.guard.fence import Exhibit, Untrusted, new_mark, shown
 from vedette.guard.neutralise import printable
 from vedette.guard.verify import Ground, Kept
 from vedette.knowledge.store import Knowledge
@@ -64,15 +64,14 @@ async def explain(
 ) -> Explanation:  # fmt: skip
     """`told` is given each claim as soon as it is whole and verified."""
     mark = way.mark or new_mark()
+    left: tuple[str, ...] = ()
     try:
-        part, left, messages = await fitted(engine, asked, mark, way.budget, hiding)
-    except EngineError as error:
-        return Explanation(note=printable(str(error)), by=_provenance(engine, asked, way, mark, None, hiding))
-    ground = Ground(part.decision, part.exhibits, store, calm=part.calm)
-    refs = {exhibit.id: exhibit.ref for exhibit in asked.exhibits}
-    listener = _Listener(ground, refs, hiding, told)
-    try:
-        reply, done, note = await _reply(engine, part, messages, way, listener)
+        read, left, messages = await fitted(engine, _hidden(asked, hiding), mark, way.budget)
+        exhibits = [exhibit for exhibit in asked.exhibits if exhibit.id in read]
+        ground = Ground(asked.decision, exhibits, store, calm=asked.calm)
+        listener = _Listener(ground, {e.id: e.ref for e in exhibits}, hiding, told)
+        schema = claims.schema([e.id for e in exhibits], asked.verdicts)
+        reply, done, note = await _reply(engine, schema, messages, way, listener)
     except EngineError as error:
         by = _provenance(engine, asked, way, mark, None, hiding)
         return Explanation(note=printable(str(error)), unread=left, by=by)
@@ -126,10 +125,9 @@ class _Listener:
 
 
 async def _reply(
-    engine: Engine, asked: Asked, messages: list[Message], way: Way, listener: _Listener
+    engine: Engine, schema: Schema, messages: list[Message], way: Way, listener: _Listener
 ) -> tuple[claims.Reply | None, Completion, str]:
     """The reply, once more where it was no JSON; None and a note where it never was."""
-    schema = claims.schema([e.id for e in asked.exhibits], asked.verdicts)
     sampling = Sampling(seed=way.seed, adapter=way.adapter)
     for last in (False, True):
         done = await engine.generate(messages, schema=schema, budget=way.budget, sampling=sampling, told=listener.ear)
@@ -154,10 +152,22 @@ async def _room(engine: Engine, messages: Sequence[Message], text: str, budget: 
     return await engine.count(more) + budget.tokens <= engine.identity.context
 
 
+def _hidden(asked: Asked, hiding: Hiding | None) -> Asked:
+    if hiding is None:
+        return asked
+    hide = hiding.hide
+    exhibits = tuple(
+        replace(e, facts=hide(e.facts), texts=tuple(Untrusted(text.place, hide(text.text)) for text in e.texts))
+        for e in asked.exhibits
+    )
+    return replace(asked, decision=hide(asked.decision), exhibits=exhibits)
+
+
 async def fitted(
-    engine: Engine, asked: Asked, mark: str, budget: Budget, hiding: Hiding | None
-) -> tuple[Asked, tuple[str, ...], list[Message]]:
-    """As much of the evidence as the context has room for, the most telling first; refs of what is left out.
+    engine: Engine, asked: Asked, mark: str, budget: Budget
+) -> tuple[frozenset[str], tuple[str, ...], list[Message]]:
+    """As much of the evidence as the context has room for, the most telling first: ids of what is read, refs of what
+    is not, or not whole, and the prompt.
 
     First the least telling exhibits lose what attackers wrote, then they are left out. Raises EngineError where not
     even the first one fits.
@@ -166,26 +176,22 @@ async def fitted(
     room = engine.identity.context - budget.tokens
 
     async def tried(whole: int, of: int) -> list[Message] | None:
-        some = _messages(asked, ranked[:of], whole, mark, hiding)
-        return some if await engine.count(some) <= room else None
+        prompt = _messages(asked, ranked[:of], whole, mark)
+        return prompt if await engine.count(prompt) <= room else None
 
-    of = len(ranked)
-    if found := await tried(of, of):
-        return asked, (), found
-    whole, messages = await _most(0, of, lambda n: tried(n, of))
+    whole = of = len(ranked)
+    messages = await tried(whole, of)
+    if messages is None:
+        whole, messages = await _most(0, of, lambda n: tried(n, of))
     if messages is None:
         whole = 0
         of, messages = await _most(1, of, lambda n: tried(0, n))
     if messages is None:
         what = f"its context of {engine.identity.context:,} tokens has no room for the first piece of evidence"
         raise EngineError(what, where=engine.identity.name, remedy="serve it with a longer context")
-    left = {e.ref for e in ranked[whole:] if e.texts} | {e.ref for e in ranked[of:]}
-    kept = {e.id for e in ranked[:of]}
-    part = Asked(
-        asked.decision, tuple(e for e in asked.exhibits if e.id in kept), asked.prompt, asked.verdict, asked.verdicts,
-        asked.calm,
-    )  # fmt: skip
-    return part, tuple(e.ref for e in asked.exhibits if e.ref in left), messages
+    left = {e.id for e in ranked[whole:] if e.texts} | {e.id for e in ranked[of:]}
+    refs = tuple(e.ref for e in asked.exhibits if e.id in left)
+    return frozenset(e.id for e in ranked[:of]), refs, messages
 
 
 async def _most(low: int, high: int, tried: _Try) -> tuple[int, list[Message] | None]:
@@ -206,13 +212,11 @@ class _Try(Protocol):
     async def __call__(self, n: int, /) -> list[Message] | None: ...
 
 
-def _messages(asked: Asked, ranked: Sequence[Exhibit], whole: int, mark: str, hiding: Hiding | None) -> list[Message]:
+def _messages(asked: Asked, ranked: Sequence[Exhibit], whole: int, mark: str) -> list[Message]:
     """The prompt with the first `whole` of `ranked` in full and the others without attacker-written text, in order."""
-    full = {e.id for e in ranked[:whole]}
-    some = {e.id for e in ranked}
+    full, some = {e.id for e in ranked[:whole]}, {e.id for e in ranked}
     evidence = "\n".join(shown(e, mark, short=e.id not in full) for e in asked.exhibits if e.id in some)
-    hide = hiding.hide if hiding else str
-    user = asked.prompt.render(decision=hide(asked.decision), evidence=hide(evidence))
+    user = asked.prompt.render(decision=asked.decision, evidence=evidence)
     return [Message(Role.SYSTEM, _rules().render(mark=mark).strip()), Message(Role.USER, user.strip())]
 
 

@@ -235,5 +235,5 @@ def _named(decision: str, cited: Sequence[Exhibit]) -> set[str]:
     for text in (decision, *(e.facts for e in cited)):
         for token in _NAME.findall(text):
             folded = token.casefold().strip(".:-/+%~")
-            found |= {folded, *re.split(r"[:=]", folded)}
+            found |= {folded, *re.split(r"[:=]", folded), *re.split(r"[/\\\\@]+", folded)}
     return found

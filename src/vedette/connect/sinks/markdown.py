@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from vedette.connect.sinks import wording
 from vedette.guard.neutralise import printable
-from vedette.types import NO_ATTRIBUTION, Background, Case, Evidence, Queue, Verdict
+from vedette.types import NO_ATTRIBUTION, Background, Case, Evidence, Explanation, Queue, Verdict
 
 DETAILED = 50
 LISTED = 500
@@ -119,12 +119,22 @@ def _case(case: Case) -> Iterator[str]:
         yield f"- Techniques: {', '.join(safe(wording.technique(uid, case.background)) for uid in case.techniques)}"
     reasons = [f"- {wording.percent(r.share)}: {safe(r.text)} ({', '.join(map(code, r.refs))})" for r in case.reasons]
     yield from _section("Reasons", reasons, 3)
+    if case.explanation:
+        yield from _section(f"Words: {safe(wording.said_by(case.explanation))}", list(_said(case.explanation)), 3)
     yield from _section("Evidence", [line for item in case.evidence for line in _evidence(item)], 3)
     yield from _section("Next steps", [f"{n}. {safe(step)}" for n, step in enumerate(case.next_steps, 1)], 3)
     yield from _section("Excused", [f"- {safe(note)}" for note in case.excused], 3)
     if case.background:
         yield from _inferred(case.background)
         yield from _background(case.background)
+
+
+def _said(told: Explanation) -> Iterator[str]:
+    for claim in told.claims:
+        yield f"- {safe(claim.text, 1_400)} ({', '.join(map(code, claim.refs))})"
+        if claim.quote:
+            yield f"  - {wording.quoted(claim)}: {code(claim.quote)}"
+    yield from (f"- {safe(words, 600)}" for words in (wording.advice(told), wording.omitted(told)) if words)
 
 
 def _inferred(known: Background) -> Iterator[str]:

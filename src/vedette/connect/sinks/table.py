@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vedette.connect.sinks import wording
 from vedette.guard.neutralise import printable
-from vedette.types import Background, Case, Queue, Reason, Severity, Verdict
+from vedette.types import Background, Case, Explanation, Queue, Reason, Severity, Verdict
 
 NARROW = 60  # columns; less is not laid out for
 ROWS = 40
@@ -127,6 +127,9 @@ def _details(case: Case) -> Iterator[RenderableType]:
         yield _indented(Text(f"continues {printable(case.continues)}", style="dim"), 2)
     yield _indented(Text("why", style="bold"), 2)
     yield _indented(_reasons(case.reasons), 4)
+    if case.explanation:
+        yield _indented(Text(printable(wording.said_by(case.explanation)), style="bold"), 2)
+        yield _indented(_said(case.explanation), 4)
     if case.next_steps:
         yield _indented(Text("next", style="bold"), 2)
         yield _indented(_steps(case.next_steps), 4)
@@ -142,6 +145,20 @@ def _reasons(reasons: tuple[Reason, ...]) -> Table:
     for reason in reasons:
         refs = printable(wording.few(reason.refs, 2), 200)
         grid.add_row(wording.percent(reason.share), Text.assemble(printable(reason.text), "  ", (refs, "dim")))
+    return grid
+
+
+def _said(told: Explanation) -> Table:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for claim in told.claims:
+        quote = f"  {wording.quoted(claim)}: “{printable(claim.quote)}”" * bool(claim.quote)
+        refs = printable(wording.few(claim.refs, 2), 200)
+        grid.add_row("·", Text.assemble(printable(claim.text, 1_400), (quote, "italic"), "  ", (refs, "dim")))
+    for mark, words in (("↑", wording.advice(told)), ("…", wording.omitted(told))):
+        if words:
+            grid.add_row(mark, Text(printable(words, 600), style="bold" if mark == "↑" else "dim"))
     return grid
 
 

@@ -10,7 +10,9 @@ from vedette.types import (
     NO_ATTRIBUTION,
     Background,
     Case,
+    Claim,
     Counts,
+    Explanation,
     InferredTechnique,
     KnownGroup,
     KnownMitigation,
@@ -29,6 +31,32 @@ VERDICTS = {
 NEEDS_A_LOOK = (Verdict.ESCALATE, Verdict.INVESTIGATE)
 FULL_LIST = "cases.jsonl"
 INFERRED = "Inferred by the experts, not stated by a rule, not counted"
+
+
+def said_by(told: Explanation) -> str:
+    """Who says it, and that it was checked."""
+    who = f"{told.by.model} ({told.by.backend})" if told.by else "a language model"
+    return f"said by {who}, checked against the evidence, not counted"
+
+
+def omitted(told: Explanation) -> str:
+    """What was left out, "" where nothing was."""
+    sentences = sum(number for _, number in told.dropped)
+    parts = [f"{plural(sentences, 'sentence')} dropped ({'; '.join(f'{n}: {why}' for why, n in told.dropped)})"]
+    parts = parts * bool(sentences) + [f"not read: {few(told.unread)}"] * bool(told.unread)
+    return "; ".join([*parts, *([told.note] if told.note else [])])
+
+
+def quoted(claim: Claim) -> str:
+    """Whose words the quote is, "" where there is none."""
+    return ("attacker-written" if claim.untrusted else "in the evidence") if claim.quote else ""
+
+
+def advice(told: Explanation) -> str:
+    """A graver verdict than the decision's, "" where there is none."""
+    if not told.raise_to:
+        return ""
+    return f"it would say {VERDICTS[Verdict(told.raise_to)]}, on evidence that the score does not count"
 
 
 def verdict(case: Case) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,10 +20,12 @@ from vedette.guard.explain import Asked, Hiding, Way, explain, prompt_hash, show
 from vedette.guard.fence import Exhibit, Untrusted
 from vedette.knowledge.store import Knowledge
 from vedette.skills.triage.explain import VERDICT_WORDS, clock, tactic_name
-from vedette.types import Case, Evidence, Explanation, Observable, Verdict
+from vedette.types import Case, Evidence, Explanation, Kind, Observable, Verdict
 
 GRAVER = (Verdict.LIKELY_BENIGN, Verdict.UNDECIDED, Verdict.INVESTIGATE, Verdict.ESCALATE)
 NAME = 64  # characters; a longer name is fenced, whoever vouches for it
+RULE = 12  # characters of a rule's id that people know it by
+NAMED = 12  # techniques
 Hidings = Callable[[Case], Hiding | None]
 
 
@@ -74,7 +76,7 @@ def key(case: Case, who: Identity, way: Way, redacted: bool) -> str:
 def _decision(case: Case, ids: dict[str, str]) -> str:
     lines = [
         f"Verdict: {case.verdict}. {VERDICT_WORDS[case.verdict]}",
-        f"Probability of an attack: {case.probability:.0%}. Harm if it is one: {case.severity.name.lower()}.",
+        f"Probability of an attack: {_percent(case.probability)}. Harm if it is one: {case.severity.name.lower()}.",
         f"Case: {case.title}, {case.day} {clock(case.first)} to {clock(case.last)} UTC.",
         f"It has {case.alerts} alerts on {_count(case.hosts, 'device')}: {', '.join(case.hosts[:12])}.",
     ]
@@ -84,30 +86,48 @@ def _decision(case: Case, ids: dict[str, str]) -> str:
         lines.append("Techniques: " + "; ".join(techniques) + ".")
     for reason in case.reasons:
         cited = ", ".join(ids[ref] for ref in reason.refs if ref in ids)
-        lines.append(f"- {reason.share:.0%} of the score: {reason.text} ({cited or 'the whole case'})")
+        lines.append(f"- {_percent(reason.share)} of the score: {reason.text} ({cited or 'the whole case'})")
     return "\n".join(lines)
 
 
 def _techniques(case: Case) -> list[str]:
     names = {t.id: t.name for t in case.background.techniques} if case.background else {}
-    return [f"{uid} {names.get(uid, '')}".strip() for uid in case.techniques]
+    return [f"{uid} {names.get(uid, '')}".strip() for uid in case.techniques[:NAMED]]
+
+
+def _percent(share: float) -> str:
+    """Never quite none or all."""
+    return f"{min(99, max(1, round(share * 100)))} %"
 
 
 def _exhibit(uid: str, e: Evidence, counted: bool) -> Exhibit:
     names, fenced = _split(e.observables)
     often = f", {e.count} alerts from {clock(e.first)} to {clock(e.last)}" if e.count > 1 else ", 1 alert"
     stated = [f"tactic {tactic_name(e.tactic)}"] * bool(e.tactic) + [f"technique {uid}" for uid in e.techniques]
-    what = f"{_moment(e.time)} {e.product} rule {e.rule_uid} “{e.rule_name}” on {e.host}, severity "
-    facts = "; ".join([f"{what}{e.severity.name.lower()}{often}", *names, *stated])
-    texts = [Untrusted(text.kind.replace("_", " "), text.value) for text in e.texts]
-    texts += [Untrusted("same flow", line) for line in e.context]
-    return Exhibit(uid, e.ref, facts, (*texts, *fenced), e.points, counted)
+    rule = f"rule {e.rule_uid} " if len(e.rule_uid) <= RULE else ""
+    what = f"{_moment(e.time)} {e.product} {rule}“{e.rule_name}” on {e.host}, severity {e.severity.name.lower()}{often}"
+    return Exhibit(uid, e.ref, "; ".join([what, *names, *stated]), (*_texts(e), *fenced), e.points, counted)
+
+
+def _texts(e: Evidence) -> list[Untrusted]:
+    """Each once, and not what is in the open already."""
+    found: dict[str, Untrusted] = {e.rule_name: Untrusted("", "")}
+    for place, text in (*((text.kind.replace("_", " "), text.value) for text in e.texts), *_flow(e)):
+        found.setdefault(text, Untrusted(place, text))
+    return list(found.values())[1:]
+
+
+def _flow(e: Evidence) -> Iterator[tuple[str, str]]:
+    for line in e.context:
+        yield "same flow", line
 
 
 def _split(seen: Iterable[Observable]) -> tuple[list[str], list[Untrusted]]:
     """Names in the open, and those that could as well be sentences."""
     names, fenced = [], []
     for one in seen:
+        if one.kind is Kind.HASH:  # long, and nobody reads them out
+            continue
         what = f"{one.role} {one.kind}"
         if len(one.value) > NAME or any(char.isspace() for char in one.value):
             fenced.append(Untrusted(what, one.value))

@@ -46,6 +46,7 @@ class Triage:
     ) -> None:
         self.state, self.model, self.owner, self.miss_bound = state, model, owner, miss_bound
         self.backgrounds, self.reader = backgrounds, reader
+        self.remarks: tuple[str, ...] = ()  # of those who add to the queue, for its notes
         state.soil(f"{model.sha256} {owner.digest()} {miss_bound}")
         self._folder = state.folder()
 
@@ -185,7 +186,7 @@ class Triage:
 
     def notes(self, shown_day: str | None = None) -> list[str]:
         """What the analyst has to know about these cases."""
-        found = self.state.notes()
+        found = [*self.state.notes(), *self.remarks]
         days = self.state.days()
         if shown_day is not None and shown_day not in map(_day_name, days):
             found.append(f"No alert is of {shown_day}; there are alerts of {_span(days)}.")

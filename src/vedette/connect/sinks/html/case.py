@@ -7,7 +7,7 @@ from vedette.connect.sinks.html.build import Child, Html, join, link, tag, text
 from vedette.connect.sinks.html.charts import bar, strip, timeline, verdict_class
 from vedette.connect.sinks.html.evidence import evidence
 from vedette.connect.sinks.html.table import pill, severity
-from vedette.types import NO_ATTRIBUTION, Background, Case, Reason
+from vedette.types import NO_ATTRIBUTION, Background, Case, Claim, Reason
 
 _OPEN = 8  # facts of one kind that are listed unfolded
 
@@ -24,7 +24,7 @@ def details(case: Case, anchor: str, by_id: dict[str, str], opened: bool) -> Htm
     )
     columns = tag(
         "div",
-        tag("div", _why(case, anchor), _next(case)),
+        tag("div", _why(case, anchor), _said(case, anchor), _next(case)),
         tag("div", _facts(case, by_id), _block("Tactics", strip(case)), _background(case.background)),
         cls="columns",
     )
@@ -87,9 +87,13 @@ def _continues(uid: str, by_id: dict[str, str]) -> Html:
 
 
 def _why(case: Case, anchor: str) -> Html:
-    places = {item.ref: n for n, item in reversed(list(enumerate(case.evidence, 1)))}
+    places = _places(case)
     reasons = tag("ol", (_reason(reason, anchor, places) for reason in case.reasons), cls="reasons")
     return _block("Why it is here", reasons if case.reasons else Html(""))
+
+
+def _places(case: Case) -> dict[str, int]:
+    return {item.ref: n for n, item in reversed(list(enumerate(case.evidence, 1)))}
 
 
 def _reason(reason: Reason, anchor: str, places: dict[str, int]) -> Html:
@@ -100,6 +104,24 @@ def _reason(reason: Reason, anchor: str, places: dict[str, int]) -> Html:
         tag("span", tag("b", wording.percent(reason.share)), bar(reason.share, "share"), cls="prob"),
         tag("p", reason.text, tag("small", "rests on", spaced)),
     )
+
+
+def _said(case: Case, anchor: str) -> Html:
+    """What a language model adds, marked as such."""
+    told = case.explanation
+    if told is None:
+        return Html("")
+    places = _places(case)
+    claims = [_claim(claim, anchor, places) for claim in told.claims]
+    asides = [tag("p", words, cls="aside") for words in (wording.advice(told), wording.omitted(told)) if words]
+    head = tag("p", tag("small", text(wording.said_by(told), 300)))
+    return _block("In words", join(head, tag("ul", claims, cls="said") if claims else None, *asides))
+
+
+def _claim(claim: Claim, anchor: str, places: dict[str, int]) -> Html:
+    refs = [part for ref in claim.refs for part in (Html(" "), _ref(ref, anchor, places))]
+    quote = tag("small", wording.quoted(claim), " ", tag("code", text(claim.quote, 400))) if claim.quote else None
+    return tag("li", text(claim.text, 1_400), tag("small", "rests on", refs), quote)
 
 
 def _ref(ref: str, anchor: str, places: dict[str, int]) -> Html:
