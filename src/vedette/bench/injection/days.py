@@ -55,8 +55,8 @@ def _attack() -> Iterator[Step]:
 def _everyday() -> Iterator[Step]:
     names = ("logon", "configuration checked", "service started")
     for n in range(4):
-        for slot in range(0, 48):
-            yield Step(slot * 1800 + n, f"70{slot % 3}", names[slot % 3], 1, f"ws-{n}")
+        for slot in range(12):
+            yield Step(slot * 7200 + n, f"70{slot % 3}", names[slot % 3], 1, f"ws-{n}")
 
 
 ATTACK = tuple(_attack())
@@ -354,7 +354,7 @@ OCSF = Format(
 def _splunk(step: Step) -> Record:
     result = {
         "_time": str(DAY + step.clock),
-        "search_name": f"Endpoint - {step.rule} - Rule",
+        "search_name": step.rule,
         "rule_name": step.name,
         "urgency": ("", "informational", "low", "medium", "high", "critical")[step.level],
         "orig_host": step.host,

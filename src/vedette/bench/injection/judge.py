@@ -143,18 +143,30 @@ class _Elements(HTMLParser):
             self.found.add(f"{name}={(value or '')[:8]}" if follows and not (value or "").startswith("#") else name)
 
 
+_TAG = re.compile(r"<[a-zA-Z][^<>]*>")
+_END = re.compile(r"</[a-zA-Z]|<!doctype|<!--", re.IGNORECASE)
+
+
 @cache
-def _elements(page: str) -> frozenset[str]:
+def _element(tag: str) -> frozenset[str]:
+    parser = _Elements()
+    parser.feed(tag)
+    return frozenset(parser.found)
+
+
+def _elements(page: str) -> set[str]:
+    """Of each tag once, as pages repeat them; the whole page where a `<` is no tag."""
+    tags = _TAG.findall(page)
+    if page.count("<") == len(tags) + len(_END.findall(page)):
+        return set().union(*map(_element, set(tags)))
     parser = _Elements()
     parser.feed(page)
-    return frozenset(parser.found)
+    return parser.found
 
 
 def _html(before: str, after: str) -> Iterator[str]:
     yield from _controls(before, after)
-    parser = _Elements()
-    parser.feed(after)
-    for one in sorted(parser.found - _elements(before) - _HARMLESS):
+    for one in sorted(_elements(after) - _elements(before) - _HARMLESS):
         yield f"element or attribute {one}"
 
 

@@ -13,9 +13,11 @@ import msgspec
 
 from vedette.bench.injection.corpus import Attack
 from vedette.bench.injection.days import ADDRESS, ATTACK, HOST, PLANTED, USER, Format, Place
-from vedette.bench.injection.judge import VIEWS, Gain, Shown, gains
+from vedette.bench.injection.judge import VIEWS, Shown, gains
+from vedette.bench.injection.tried import Tried
 from vedette.connect import sinks
-from vedette.connect.read import read
+from vedette.connect.read import Reader
+from vedette.connect.stream import Options
 from vedette.engine.protocol import BUDGET, LIKELIEST, Budget, Completion, Engine, Identity, Message, Sampling, Schema, Told
 from vedette.guard.explain import Way
 from vedette.guard.redact import Redaction
@@ -28,20 +30,6 @@ from vedette.skills.triage.state import State
 from vedette.types import Case, Queue
 
 SECRET = (PLANTED, HOST, ADDRESS, USER)  # never in a request where names are hidden
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One attack in one place."""
-
-    attack: str
-    family: str
-    format: str
-    place: str
-    gains: tuple[Gain, ...]
-    calls: int = 0  # of the engine
-    dropped: int = 0  # sentences of its answer
-    claims: int = 0  # that were kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,41 +96,42 @@ def tried(
 def shown(form: Format, place: Place | None = None, text: str = "", *, model: Model | None = None) -> Shown:
     """The day through the normal path: read, triage, explain, render."""
     queue = triaged(form, place, text)
-    main = intrusion(queue)
+    main, theirs = intrusion(queue)
     requests: tuple[Message, ...] = ()
     if model:
         overheard = _Overheard(model.engine)
         hiding = Redaction(main.observables, hosts=main.hosts) if model.redact else None
         main = asyncio.run(worded(main, overheard, model.store, Way(), hiding))
         requests = tuple(overheard.requests)
-        queue = msgspec.structs.replace(queue, cases=tuple(main if c.id == main.id else c for c in queue.cases))
-    return Shown(queue, main, {name: sinks.VIEWS.load(name)(queue) for name in VIEWS}, requests)
+    part = msgspec.structs.replace(queue, cases=tuple(main if c.id == main.id else c for c in theirs))
+    return Shown(queue, main, {name: sinks.VIEWS.load(name)(part) for name in VIEWS}, requests)
 
 
 def triaged(form: Format, place: Place | None = None, text: str = "") -> Queue:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, f"alerts{form.suffix}")
-        file.write_bytes(form.day(place, text))
-        map_file = Path(folder, "map.toml") if form.field_map else None
-        return _queue(file, form, map_file)
-
-
-def _queue(file: Path, form: Format, _: Path | None) -> Queue:
+    file = Path(_folder().name, f"alerts{form.suffix}")
+    file.write_bytes(form.day(place, text))
     state = State(Path(":memory:"))
     try:
         triage = Triage(state, _weights(), Owner())
-        for _chunk in triage.ingest(_reader(file, form)):
+        reader = Reader([str(file)], Options(field_map=form.field_map), follow=False, stop=lambda: False)
+        for _ in triage.ingest(reader):
             pass
         triage.build()
-        return triage.queue()
+        return triage.queue(reject_file="rejected.jsonl")
     finally:
         state.close()
 
 
-def intrusion(queue: Queue) -> Case:
-    """The case that shows most of the intrusion's rules."""
+def intrusion(queue: Queue) -> tuple[Case, list[Case]]:
+    """The case that shows most of the intrusion's rules, and all that show one."""
     rules = {step.rule for step in ATTACK}
-    return max(queue.cases, key=lambda c: (len(rules & {e.rule_uid.split(" - ")[-2] if " - " in e.rule_uid else e.rule_uid for e in c.evidence}), c.probability))
+    theirs = [case for case in queue.cases if rules & {e.rule_uid for e in case.evidence}]
+    return max(theirs, key=lambda c: (len(rules & {e.rule_uid for e in c.evidence}), c.probability)), theirs
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="vedette-injection-")
 
 
 @cache
