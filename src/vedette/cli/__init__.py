@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vedette import __version__
-from vedette.cli import bench, experts, knowledge, label, train, triage
+from vedette.cli import ask, bench, experts, knowledge, label, replay, train, triage
 from vedette.errors import VedetteError
 from vedette.guard.neutralise import printable
 
@@ -21,7 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("triage")(triage.triage)
+app.command("ask")(ask.ask)
 app.command("label")(label.label)
+app.command("replay")(replay.replay)
 app.command("weakness")(experts.weakness)
 app.command("severity")(experts.severity)
 app.command("techniques")(experts.techniques)

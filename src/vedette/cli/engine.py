@@ -18,8 +18,10 @@ from vedette.errors import EngineError, VedetteError
 if TYPE_CHECKING:
     from vedette.engine.protocol import Engine
     from vedette.guard.explain import Hiding, Way
+    from vedette.knowledge.store import Knowledge
+    from vedette.skills.assistant.skill import Answer, Gathered
     from vedette.skills.triage.skill import Triage
-    from vedette.types import Case
+    from vedette.types import Case, Claim, Explanation
 
 Model = Annotated[
     str,
@@ -98,6 +100,47 @@ class Colleague:
         if self.trouble:
             skill.remarks = (f"Not every case could be explained by the model: {self.trouble}",)
 
+    def again(self, case: Case) -> Explanation | None:
+        """The words of a case that has some, asked for in the same way as then."""
+        from vedette.knowledge.store import Knowledge
+        from vedette.skills.triage import engine as words
+
+        by = case.explanation.by if case.explanation else None
+        way = self.wish.way(by.mark if by else "")
+
+        async def go() -> Explanation | None:
+            engine = await self.engine()
+            with Knowledge.open() as store:
+                hiding = _redaction(case) if self.wish.redacts(engine) else None
+                return (await words.worded(case, engine, store, way, hiding)).explanation
+
+        try:
+            found = self._runner.run(go())
+        except VedetteError as error:
+            self.trouble = error
+            return None
+        if found and found.by and not found.by.tokens_out:
+            self.trouble = EngineError(found.note)
+        return found
+
+    def answer(self, gathered: Gathered, store: Knowledge, told: Callable[[Claim], None] | None) -> Answer:
+        """A question; in the sources' own words where the model fails, which is in `trouble` then."""
+        from vedette.skills.assistant import skill
+
+        async def go() -> Answer:
+            engine = await self.engine()
+            hiding = _redaction() if self.wish.redacts(engine) else None
+            return await skill.worded(gathered, engine, store, self.wish.way(), hiding, told)
+
+        try:
+            found = self._runner.run(go())
+        except VedetteError as error:
+            self.trouble = error
+            return skill.answer(gathered)
+        if found.explanation and found.explanation.by and not found.explanation.by.tokens_out:
+            self.trouble = EngineError(found.explanation.note)
+        return found
+
     async def _words(self, skill: Triage, cases: Sequence[Case]) -> None:
         from vedette.knowledge.store import Knowledge
         from vedette.skills.triage import engine as words
@@ -109,7 +152,7 @@ class Colleague:
         fresh = [case for case in cases if said.get(case.id, ("",))[0] != keys[case.id]]
         with Knowledge.open() as store, _progress(len(fresh)) as step:
             for made in asyncio.as_completed(
-                [words.worded(case, engine, store, way, _hiding(case) if redacts else None) for case in fresh]
+                [words.worded(case, engine, store, way, _redaction(case) if redacts else None) for case in fresh]
             ):
                 case = await made
                 self._keep(skill, case, keys[case.id])
@@ -125,10 +168,10 @@ class Colleague:
             self.trouble = EngineError(told.note)
 
 
-def _hiding(case: Case) -> Hiding:
+def _redaction(case: Case | None = None) -> Hiding:
     from vedette.guard.redact import Redaction
 
-    return Redaction(case.observables, hosts=case.hosts)
+    return Redaction(case.observables, hosts=case.hosts) if case else Redaction()
 
 
 async def _until(stopped: Callable[[], bool], work: object) -> None:

@@ -55,7 +55,11 @@ def calming(sentence: str) -> Iterator[str]:
 
 def telling(text: str) -> set[str]:
     """Beginnings of the words that say something."""
-    return {word[:STEM] for word in _WORD.findall(text.casefold()) if word not in SILENT}
+    return {_stem(word) for word in _WORD.findall(text.casefold()) if word not in SILENT}
+
+
+def _stem(word: str) -> str:
+    return (word[:-1] if word.endswith("s") and not word.endswith("ss") else word)[:STEM]
 
 
 def folded(text: str) -> str:

@@ -23,10 +23,18 @@ COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator":
 
 @contextmanager
 def served(
-    model: Path, *, context: int = 8_192, parallel: int = 1, threads: int = 0, adapters: Sequence[Path] = ()
+    model: Path,
+    *,
+    context: int = 8_192,
+    parallel: int = 1,
+    threads: int = 0,
+    adapters: Sequence[Path] = (),
+    port: int = 0,
 ) -> Iterator[str]:
-    """The address, up to `/v1`. `context`: tokens of each of the replies that run in parallel; `threads`: 0: all cores;
-    `adapters`: LoRA files, loaded and idle until a request asks for one.
+    """The address, up to `/v1`.
+
+    `context`: tokens of each of the replies that run in parallel; `threads`: 0: all cores; `adapters`: LoRA files that
+    are loaded and idle until a request asks for one; `port`: 0: any that is free.
 
     Raises InputError where a file is no model, ConfigError where the library is missing.
     """
@@ -40,11 +48,13 @@ def served(
     wanted.model.path = str(model)
     wanted.n_ctx, wanted.n_parallel, wanted.verbosity = context * parallel, parallel, QUIET
     wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
+    if port:
+        wanted.port = port
     wanted.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
     try:
         server = xllamacpp.Server(wanted)
     except RuntimeError as exc:
-        remedy = "check the file; does it fit the memory? `vedette model size` tells"
+        remedy = "check the file and its chat template; `vedette model size` tells whether it fits the memory"
         raise InputError(f"llama.cpp cannot load it: {exc}", where=str(model), remedy=remedy) from exc
     try:
         yield f"{server.listening_address}/v1"
@@ -60,7 +70,7 @@ async def in_process(
     with served(model, context=context, parallel=parallel, threads=threads, adapters=adapters) as address:
         engine = await Served.at(address, connections=parallel)
         server = engine.server
-        server.constraint = _grammar
+        server.constraint = grammar
         server.identity = replace(server.identity, name=model.stem, sha256=_sha256(model))
         try:
             yield engine
@@ -68,7 +78,7 @@ async def in_process(
             await engine.close()
 
 
-def _grammar(schema: Schema) -> dict[str, Any]:
+def grammar(schema: Schema) -> dict[str, Any]:
     import xllamacpp
 
     return {"grammar": xllamacpp.json_schema_to_grammar(json.dumps({**schema, "x-guidance": COMPACT}))}

@@ -58,6 +58,11 @@ async def all_worded(
     )
 
 
+def decided(case: Case) -> Exhibit:
+    """The decision itself, as something to ask about."""
+    return Exhibit("", f"case {case.id}", " ".join(_decision(case, {}).split()), value=100.0)
+
+
 def fits(explanation: Explanation, case: Case) -> bool:
     """Is it about this case as it is today?"""
     return explanation.by is not None and explanation.by.shown == shown_hash(asked(case))

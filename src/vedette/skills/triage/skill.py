@@ -47,8 +47,13 @@ class Triage:
         self.state, self.model, self.owner, self.miss_bound = state, model, owner, miss_bound
         self.backgrounds, self.reader = backgrounds, reader
         self.remarks: tuple[str, ...] = ()  # of those who add to the queue, for its notes
-        state.soil(f"{model.sha256} {owner.digest()} {miss_bound}")
+        state.soil(self.setting(model, owner, miss_bound))
         self._folder = state.folder()
+
+    @staticmethod
+    def setting(model: Model, owner: Owner, miss_bound: float | None) -> str:
+        """All that cases depend on besides the alerts."""
+        return f"{model.sha256} {owner.digest()} {miss_bound}"
 
     # -- gather -------------------------------------------------------------------------------
 
@@ -72,6 +77,12 @@ class Triage:
         for day in days:
             self.state.keep_cases(day, self._cases(day))
         return days
+
+    def again(self, case: Case) -> Case | None:
+        """The case as it is decided anew from the same signals; None where it no longer comes out."""
+        day = case.first // DAY_MS
+        self.state.measure(day)
+        return next((one for one in self._cases(day) if one.id == case.id), None)
 
     def _cases(self, day: int) -> list[Case]:
         baseline = load_baseline(self.state.db, day)

@@ -342,10 +342,13 @@ class State:
         rows = self.db.execute("SELECT type, sum(attack), count(*) FROM label GROUP BY type")
         return {kind: (attacks, n) for kind, attacks, n in rows}
 
+    def has_setting(self, setting: str) -> bool:
+        """Were its cases built with it?"""
+        return self.db.execute("SELECT 1 FROM meta WHERE name='setting' AND value=?", (setting,)).fetchone() is not None
+
     def soil(self, setting: str) -> None:
         """Mark all days for building again when `setting` (a hash of model and owner's files) changed."""
-        old = self.db.execute("SELECT value FROM meta WHERE name='setting'").fetchone()
-        if old and old[0] == setting:
+        if self.has_setting(setting):
             return
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES('setting', ?)", (setting,))
