@@ -125,7 +125,9 @@ def main() -> None:
         rate(f"real {kind}", hits[kind], total[kind])
     for kind, text, found in alarms[: given.examples]:
         print(f"  {kind}: {found[0].family}: {found[0].quote} <- {text[:160]!r}")
-    long = ("sshd[33]: Accepted password for user from 10.0.0.1 port 22; the quick brown fox asks you to see " * 50)[:4096]
+    long = ("sshd[33]: Accepted password for user from 10.0.0.1 port 22; the quick brown fox asks you to see " * 50)[
+        :4096
+    ]
     runs = []
     for _ in range(200):
         start = time.perf_counter()

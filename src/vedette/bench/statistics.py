@@ -37,7 +37,7 @@ def ratio(pairs: Sequence[tuple[int, int]]) -> float:
 
 
 def proportion(hits: int, of: int) -> tuple[float, float]:
-    """95 % interval of a share after Clopper and Pearson (Biometrika 26, 1934); 3/n above none, as the rule of three."""
+    """95 % interval of a share after Clopper and Pearson (Biometrika 26, 1934); above none the rule of three."""
     if not of:
         return 0.0, 1.0
     if hits == 0:

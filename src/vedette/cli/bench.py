@@ -13,6 +13,7 @@ import typer
 
 from vedette.bench.protocol import PROTOCOLS, USUAL
 from vedette.bench.protocol import protocol as named
+from vedette.cli import bench_injection
 from vedette.errors import ConfigError, VedetteError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def listed(data: DataFolder = _DATA) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
+    print(f"{bench_injection.NAME}: attack strings and where they can be written; ships with Vedette")
     print()
     for name, way in PROTOCOLS.items():
         print(f"{name.ljust(widths[0])}  {way.about}")
@@ -48,9 +50,15 @@ def listed(data: DataFolder = _DATA) -> None:
 
 @app.command("run")
 def run(
-    names: Annotated[list[str], typer.Argument(help="Benchmarks, or 'all' of those whose files are there.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Benchmarks, 'all' of those whose files are there, or 'injection'.")
+    ],
     model: Annotated[
-        str, typer.Option(help="vedette/experts, gguf/FILE, or as Inspect names it: openai-api/NAME/MODEL, hf/…")
+        str,
+        typer.Option(
+            help="vedette/experts, gguf/FILE, or as Inspect names it: openai-api/NAME/MODEL, hf/…; "
+            "of injection: none, obedient, gguf/FILE, http://…"
+        ),
     ],
     data: DataFolder = _DATA,
     out: OutFolder = _OUT,
@@ -64,8 +72,24 @@ def run(
     model_arg: Annotated[list[str] | None, typer.Option("-M", help="name=value for the model's provider.")] = None,
     any_version: Annotated[bool, typer.Option(help="Also on files that are not the published ones.")] = False,
     progress: Annotated[bool, typer.Option(help="Show how far it is.")] = True,
+    places: Annotated[int, typer.Option(min=0, help="Of injection: fields of each format, in turn; 0: all.")] = 0,
+    redact: Annotated[bool, typer.Option(help="Of injection: hide names from the model.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Of injection with none or obedient: processes.")] = 1,
+    store: Annotated[Path | None, typer.Option(help="Of injection: the knowledge store.")] = None,
 ) -> None:
-    """Ask a model. What a server has answered is kept: the same command goes on where it was stopped."""
+    """Ask a model. What a server has answered is kept: the same command goes on where it was stopped.
+
+    `injection` tries attack strings in every field of every format; it exits with 1 where one of them succeeds.
+    """
+    if bench_injection.NAME in names:
+        from vedette.bench.injection.run import Wish
+
+        if len(names) > 1:
+            raise ConfigError("injection runs alone", remedy="name the other benchmarks in another command")
+        wish = Wish(spec=model, places=places, redact=redact, store=store, context=context)
+        if bench_injection.run(wish, out, limit=limit, jobs=jobs):
+            raise typer.Exit(1)
+        return
     from vedette.bench.asked import Asked
     from vedette.bench.catalog import benchmarks, found
 

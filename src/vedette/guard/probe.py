@@ -28,7 +28,7 @@ QUOTED = 80  # characters that are shown
 STEM = 12  # characters of the longest stem
 
 
-class Warning(NamedTuple):  # noqa: A001 - that is what it is
+class Warning(NamedTuple):
     """What was seen, and the words that say so, harmless to look at."""
 
     family: str
@@ -91,7 +91,8 @@ _MARKS = re.compile(
 )
 _ACTIVE = re.compile(r"!\[[^\]\n]{0,80}\]\(\w{2,8}:|=hyperlink\(|\x1b\]|\x1b\[[0-3]?J|\x9b\d", re.IGNORECASE)
 _RECORD = re.compile(
-    r"(?<![?&\w])[\\\"'*<&u0-9]{0,8}(?:final[ _]?)?(?:verdict|disposition|known_good)[\\\"'*>u0-9]{0,8}\s{0,2}(?:[:=(|>]|is)\s{0,2}"
+    r"(?<![?&\w])[\\\"'*<&u0-9]{0,8}(?:final[ _]?)?(?:verdict|disposition|known_good)"
+    r"[\\\"'*>u0-9]{0,8}\s{0,2}(?:[:=(|>]|is)\s{0,2}"
     r"[\\\"'*&u0-9]{0,8}(?:likely[ _]benign|benign|false[ _-]positive|clean|undecided|true|null|low)"
 )
 _RECORD_NEEDLES = ("verdict", "disposition", "known_good")
@@ -175,7 +176,7 @@ def _of_base64(wrapped: str) -> str:
 
 
 def _text(data: bytes) -> str:
-    """"" for bytes that are no text."""
+    """ "" for bytes that are no text."""
     wide = data[1::2].count(0) * 2 > len(data) // 2
     try:
         text = data.decode("utf-16-le" if wide else "utf-8")
@@ -210,7 +211,9 @@ def _lexicon() -> _Lexicon:
         for word in several.split():
             for spelled in (word, codecs.encode(word, "rot13")) if len(word) > 2 else (word,):
                 words[spelled] = (*words.get(spelled, ()), name)
-    stems = {word: (f"f:{name}",) for name, table in data["stems"].items() for word in table["words"].split()}
+    stems: dict[str, tuple[str, ...]] = {
+        word: (f"f:{name}",) for name, table in data["stems"].items() for word in table["words"].split()
+    }
     return _Lexicon(
         words,
         stems,
