@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.bench.statistics import bootstrap, calibration_error, ratio
+from vedette.bench.statistics import bootstrap, calibration_error, proportion, ratio
 
 
 def test_ratio_sums_hits_and_trials() -> None:
@@ -48,3 +48,18 @@ def test_calibration_error_of_a_perfect_and_of_a_wrong_forecast() -> None:
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
 def test_calibration_error_is_a_share(scored: list[tuple[float, bool]]) -> None:
     assert 0 <= calibration_error(scored) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"),
+    [(1, 10, 0.0025, 0.4450), (5, 10, 0.1871, 0.8129), (9, 10, 0.5550, 0.9975), (50, 1_000, 0.0373, 0.0654)],
+)
+def test_proportions_have_clopper_and_pearsons_interval(hits: int, of: int, low: float, high: float) -> None:
+    assert proportion(hits, of) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_proportions_of_none_and_of_all_follow_the_rule_of_three() -> None:
+    assert proportion(0, 300) == (0.0, 0.01)
+    assert proportion(300, 300) == (0.99, 1.0)
+    assert proportion(0, 0) == (0.0, 1.0)
+    assert proportion(0, 2) == (0.0, 1.0)

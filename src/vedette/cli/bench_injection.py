@@ -55,12 +55,12 @@ def run(wish: Wish, out: Path, *, limit: int = 0, jobs: int = 1) -> int:
 
 
 def spread(every: tuple[Attack, ...], limit: int) -> tuple[Attack, ...]:
-    """So many of them, of all families alike."""
+    """So many of them: the first of each family, then the second ones."""
     if not limit or limit >= len(every):
         return every
     if limit < 0:
         raise ConfigError(f"{limit} attacks", remedy="give a number above 0")
-    return tuple(every[at * len(every) // limit] for at in range(limit))
+    return tuple(sorted(every, key=lambda attack: int(attack.id.rpartition("-")[2]))[:limit])
 
 
 def _counted(tries: Iterable[Tried], spec: str) -> Iterator[Tried]:
