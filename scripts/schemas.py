@@ -7,12 +7,18 @@ from pathlib import Path
 import msgspec
 import orjson
 
+from vedette.skills.assistant.skill import Answer
 from vedette.skills.severity.skill import SeverityFinding
 from vedette.skills.techniques.skill import TechniquesFinding
 from vedette.skills.weakness.skill import WeaknessFinding
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs/schemas"
-DOCUMENTS = {"weakness": WeaknessFinding, "severity": SeverityFinding, "techniques": TechniquesFinding}
+DOCUMENTS = {
+    "weakness": WeaknessFinding,
+    "severity": SeverityFinding,
+    "techniques": TechniquesFinding,
+    "ask": Answer,
+}
 
 
 def schema(name: str) -> bytes:

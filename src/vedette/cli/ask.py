@@ -90,12 +90,18 @@ class _Desk:
 
         given = list(self.exhibits) or (_of_file(self.file, question) if self.file else [])
         gathered = skill.gather(question, self.knowledge, given, self.turns, calm=self.calm)
+        told: list[Claim] = []
+
+        def tell(claim: Claim) -> None:
+            told.append(claim)
+            _tell(claim)
+
         if self.colleague is None:
             found = skill.answer(gathered)
-            for claim in () if self.as_json else found.claims:
-                _tell(claim)
         else:
-            found = self.colleague.answer(gathered, self.knowledge, None if self.as_json else _tell)
+            found = self.colleague.answer(gathered, self.knowledge, None if self.as_json else tell)
+        for claim in () if self.as_json or told else found.claims:
+            _tell(claim)
         self.turns.append(skill.Turn(question, " ".join(claim.text for claim in found.claims)[:600]))
         self._finish(found)
 

@@ -20,7 +20,7 @@ from vedette.guard.explain import Asked, Hiding, Way, explain
 from vedette.guard.fence import Exhibit, Untrusted, plain
 from vedette.guard.wording import telling
 from vedette.knowledge.card import Group, card, noun
-from vedette.knowledge.ids import State, fold
+from vedette.knowledge.ids import State
 from vedette.knowledge.search import Hit
 from vedette.knowledge.store import Knowledge
 from vedette.types import Claim, Explanation
@@ -29,7 +29,7 @@ VOUCHED = frozenset({"attack", "cwe", "capec", "d3fend", "nist"})  # sources tha
 PASSAGES, NAMED = 6, 3  # passages; entries whose links are shown
 LINKED, FEW, BRIEF = 12, 3, 4  # links of a relation that is asked for, of any; facts of what is merely named
 LONGEST, HEADING = 900, 40  # characters of a passage, below which it says nothing
-SURE = 0.6  # share of the question's words that a passage has, from which it answers by itself
+SURE, LEAST = 0.6, 2  # share and number of the question's words that a passage has, from which it answers by itself
 SENTENCES = 2  # of such a passage
 EARLIER = 3  # turns that a follow-up may refer to
 LINES = 12  # of a file
@@ -136,16 +136,16 @@ def _words(text: str) -> set[str]:
     return telling(text) | set(re.findall(r"\w[\w.-]*[\d.-][\w.-]*\w|\d+", text.casefold()))
 
 
-def _covered(question: str, text: str) -> float:
-    """The share of the question's words that a text has."""
+def _covers(question: str, text: str) -> bool:
+    """Has a text so many of the question's words that it answers by itself?"""
     words = _words(question)
-    return len(words & _words(text)) / len(words) if words else 0.0
+    return len(words & _words(text)) >= max(LEAST, SURE * len(words))
 
 
 def _given(given: Sequence[Exhibit], question: str) -> Iterator[_Found]:
     for exhibit in given:
         quote = " ".join(text.text for text in exhibit.texts)[:LONGEST]
-        sure = _covered(question, f"{exhibit.facts} {quote}") >= SURE
+        sure = _covers(question, f"{exhibit.facts} {quote}")
         claim = Claim(text=exhibit.facts[:LONGEST], refs=(exhibit.ref,), quote=quote, untrusted=bool(quote))
         yield _Found(exhibit, (claim,) * sure)
 
@@ -154,9 +154,19 @@ def _named(question: str, store: Knowledge) -> list[str]:
     """Ids of what the question names, by id or by name."""
     named = [m.id for m in store.verify_ids(question) if m.state is not State.UNKNOWN and m.kind is not None]
     if not named:
-        hits = store.search(question, limit=NAMED)
-        named = [hit.id for hit in hits if fold(hit.name) and fold(hit.name) in fold(question)]
+        named = [hit.id for hit in store.search(question, limit=NAMED) if hit.name and _meant(hit.name, question)]
     return list(dict.fromkeys(named))[:NAMED]
+
+
+def _meant(name: str, question: str) -> bool:
+    """Whether a question names it: whole words, and, as "empire" is also a word, either spelled as a name or most of
+    what is asked about."""
+    found = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", question, re.IGNORECASE)
+    if found is None:
+        return False
+    asked = telling(question)
+    spelled = found[0] == name and (not name.islower() or len(name.split()) > 1)
+    return spelled or len(telling(name)) > len(asked) / 2
 
 
 def _entries(named: Sequence[str], question: str, store: Knowledge) -> Iterator[_Found]:
@@ -189,7 +199,7 @@ def _passages(question: str, store: Knowledge) -> Iterator[_Found]:
             continue
         told.add(hit.id)
         about = name if hit.field in ("description", "name") else f"{name}, {hit.field.partition('#')[0]}"
-        ref, sure = f"{about} ({hit.source})", _covered(question, f"{name} {text}") >= SURE
+        ref, sure = f"{about} ({hit.source})", _covers(question, f"{name} {text}")
         first = " ".join(re.split(r"(?<=[.!?])\s+", text)[:SENTENCES])
         if hit.source.partition("/")[0] in VOUCHED:
             exhibit, claim = Exhibit("", ref, f"{about}: {text}"), Claim(text=f"{name}: {first}", refs=(ref,))
