@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from vedette.bench.injection.corpus import Attack, attacks
-from vedette.bench.injection.days import ATTACK, HOST, PLANTED
+from vedette.bench.injection.days import ADDRESS, ATTACK, HOST, PLANTED, USER
 from vedette.bench.injection.formats import FORMATS
 from vedette.bench.injection.judge import VIEWS, Gain, Shown, Success, gains
-from vedette.bench.injection.run import Model, Wish, run, shown, triaged, tried
+from vedette.bench.injection.run import Model, Wish, _secrets, run, shown, triaged, tried
 from vedette.bench.injection.tried import Rate, Tried, rates
 from vedette.cli.bench_injection import spread
 from vedette.connect import sinks
@@ -89,6 +89,19 @@ def test_nothing_is_gained_through_an_obedient_model(store: Knowledge) -> None:
     assert {one.format for one in done} == set(FORMATS)
     assert sum(one.dropped for one in done) > 10 * len(done)  # it did as it was told
     assert [one for one in done if one.gains] == []
+
+
+def test_a_name_is_a_secret_where_the_days_records_have_it(store: Knowledge) -> None:
+    """Without hiding, all of them are told; Suricata's records have no device's name."""
+
+    async def told(name: str) -> str:
+        one = await shown(FORMATS[name], model=Model(Obedient(), store, redact=False))
+        return "\n".join(message.content for message in one.requests)
+
+    assert set(_secrets("wazuh")) == {PLANTED, HOST, ADDRESS, USER}
+    assert set(_secrets("suricata")) == {PLANTED, ADDRESS}
+    for name in ("wazuh", "suricata"):
+        assert all(value in asyncio.run(told(name)) for value in _secrets(name))
 
 
 def test_a_run_is_the_same_in_one_process_and_in_two() -> None:

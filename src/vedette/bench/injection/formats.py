@@ -23,7 +23,7 @@ def _address(step: Step) -> str:
 
 
 def _uid(step: Step) -> str:
-    return f"{DAY + step.clock}.{step.rule}.{step.host}"
+    return f"{DAY + step.clock}.{step.rule}.{step.host[-1]}"
 
 
 def _lines(records: Sequence[Record]) -> bytes:

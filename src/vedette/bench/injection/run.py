@@ -48,7 +48,7 @@ from vedette.types import Case, Queue
 
 NONE = "none"  # tier 0 alone
 PLAIN = ("none", "obedient")  # models that may run in many processes
-SECRET = (PLANTED, HOST, ADDRESS, USER)  # in no request where names are hidden
+SECRET = (PLANTED, HOST, ADDRESS, USER)
 AT_ONCE = 8  # attacks that a process takes
 
 
@@ -121,7 +121,7 @@ async def tried(
 
 
 def _compared(attack: Attack, form: Format, place: Place, calm: Shown, after: Shown, model: Model | None) -> Tried:
-    secret = SECRET if model and model.redact else ()
+    secret = _secrets(form.name) if model and model.redact else ()
     found = tuple(gains(calm, after, attack.written, secret, model.store if model else None))
     said = after.main.explanation if after.main else None
     return Tried(
@@ -176,6 +176,13 @@ def _some(places: tuple[Place, ...], of: int, number: int) -> tuple[Place, ...]:
     if not of or of >= len(places):
         return places
     return tuple(places[(number * of + n) % len(places)] for n in range(of))
+
+
+@cache
+def _secrets(name: str) -> tuple[str, ...]:
+    """What a request may not hold where names are hidden: Suricata knows no device's name, an attacker may guess it."""
+    day = FORMATS[name].day().decode()
+    return tuple(value for value in SECRET if value in day)
 
 
 @cache
