@@ -13,7 +13,7 @@ WHEEL = build/wheel-check
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint format train-test wheel-check bench bench-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed bench-engine bench-forge lock clean
+.PHONY: help demo test check lint format train-test wheel-check bench bench-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed bench-engine bench-forge bench-injection lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,6 +124,11 @@ LOCK = $(COMPILE) --universal
 # PyPI's own build brings gigabytes of CUDA; uv has to be told where the CPU build is (UV_FIND_LINKS, UV_INDEX).
 TORCH = torch==2.13.0+cpu
 LOCK_TORCH = $(COMPILE) --python-platform x86_64-manylinux_2_28
+
+bench-injection: $(VENV)/installed ## every attack string in every field of every format, and how well warnings tell them
+	$(VENV)/bin/vedette bench run injection --model none --jobs 2 --out $(RUNS)
+	$(VENV)/bin/vedette bench run injection --model obedient --jobs 2 --out $(RUNS)
+	$(PY) bench/probe.py
 
 lock: ## renew requirements/*.txt within the floors of pyproject.toml
 	$(LOCK) -o requirements/run.txt

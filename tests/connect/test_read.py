@@ -500,3 +500,23 @@ def test_the_labelled_scenarios_are_read_whole(shared: Path) -> None:
     for chunk in reader:
         alerts, rejected = alerts + len(chunk.alerts), rejected + len(chunk.rejected)
     assert (alerts, rejected, reader.notes) == (1_970_616, 0, [])
+
+
+OWN = """
+name = "own"
+time.field = "time"
+product.constant = "P"
+rule.name = "rule"
+text = [{ kind = "url", field = "url" }]
+"""
+
+
+def test_line_ends_in_a_field_do_not_hide_a_csv_alert(tmp_path: Path) -> None:
+    """A stray quote still costs its own line only."""
+    field_map, path = tmp_path / "map.toml", tmp_path / "a.csv"
+    field_map.write_text(OWN)
+    row = "1642213952,a rule,{}\n"
+    path.write_text("time,rule,url\n" + row.format('"' + "\n" * 9_000 + 'x"') + row.format('"stray') + row.format("y"))
+    got = Got([path], field_map=field_map)
+    assert [text.value[-1] for alert in got.alerts for text in alert.texts] == ["x", "y"]
+    assert len(got.rejected) == 1

@@ -101,6 +101,14 @@ def test_wazuh_levels(level: object, severity: int) -> None:
     assert parse("wazuh", changed(WAZUH, "rule.level", level)).severity == severity
 
 
+@pytest.mark.parametrize("written", ["evil text ", " evil text", "evil text\n", "evil\ttext\r\n"])
+def test_blanks_around_a_field_do_not_keep_its_text_in_a_wazuh_rule_name(written: str) -> None:
+    record = changed(changed(WAZUH, "rule.description", f"Login of {written}"), "data.extra", written)
+    alert = parse("wazuh", record)
+    assert alert.rule_name.split() == ["Login", "of", "…"]
+    assert UntrustedText(TextKind.OTHER, written.strip()) in alert.texts
+
+
 def test_a_user_who_logged_in_is_vouched_for_and_one_who_failed_is_not() -> None:
     success = changed(WAZUH, "rule.groups", ["authentication_success"])
     assert Observable(Role.ACTOR, Kind.USER, "oracle") in parse("wazuh", success).observables

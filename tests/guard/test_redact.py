@@ -210,6 +210,11 @@ def test_another_conversation_knows_nothing_of_this_one() -> None:
     assert other.restore("HOST_1") == "fileserver"
 
 
+def test_a_device_that_is_known_by_its_address_only_is_no_domain() -> None:
+    one = Redaction(hosts=["203.0.113.66", "10.0.0.7", "2001:db8::1"])
+    assert one.hide("203.0.113.66 198.0.113.66 10.0.0.7 2001:db8::1") == "203.0.113.66 198.0.113.66 IP_1 2001:db8::1"
+
+
 def test_a_wrong_network_is_refused() -> None:
     with pytest.raises(ValueError, match=r"10\.0\.0\.0/99"):
         Redaction(own=["10.0.0.0/99"])

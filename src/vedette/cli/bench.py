@@ -13,6 +13,7 @@ import typer
 
 from vedette.bench.protocol import PROTOCOLS, USUAL
 from vedette.bench.protocol import protocol as named
+from vedette.cli import bench_injection
 from vedette.errors import ConfigError, VedetteError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def listed(data: DataFolder = _DATA) -> None:
         here = "here" if found(one, data) else "-"
         rows.append((name, f"{one.items:,}" if one.items else "?", here, one.licence, one.title))
     print(_columns(rows))
+    print(f"{bench_injection.NAME}: attack strings and where they can be written; ships with Vedette")
     measured = [("script", "files", "command", "figures", "what it measures")]
     for script in scripts().values():
         here = "here" if (data / script.data).exists() else "-"
@@ -55,9 +57,15 @@ def _columns(rows: Sequence[tuple[str, ...]]) -> str:
 
 @app.command("run")
 def run(
-    names: Annotated[list[str], typer.Argument(help="Benchmarks, or 'all' of those whose files are there.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Benchmarks, 'all' of those whose files are there, or 'injection'.")
+    ],
     model: Annotated[
-        str, typer.Option(help="vedette/experts, gguf/FILE, or as Inspect names it: openai-api/NAME/MODEL, hf/…")
+        str,
+        typer.Option(
+            help="vedette/experts, gguf/FILE, or as Inspect names it: openai-api/NAME/MODEL, hf/…; "
+            "of injection: none, obedient, gguf/FILE, http://…"
+        ),
     ],
     data: DataFolder = _DATA,
     out: OutFolder = _OUT,
@@ -71,8 +79,24 @@ def run(
     model_arg: Annotated[list[str] | None, typer.Option("-M", help="name=value for the model's provider.")] = None,
     any_version: Annotated[bool, typer.Option(help="Also on files that are not the published ones.")] = False,
     progress: Annotated[bool, typer.Option(help="Show how far it is.")] = True,
+    places: Annotated[int, typer.Option(min=0, help="Of injection: fields of each format, in turn; 0: all.")] = 0,
+    redact: Annotated[bool, typer.Option(help="Of injection: hide names from the model.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Of injection with none or obedient: processes.")] = 1,
+    store: Annotated[Path | None, typer.Option(help="Of injection: the knowledge store.")] = None,
 ) -> None:
-    """Ask a model. What has been answered is kept: the same command goes on where it was stopped."""
+    """Ask a model. What has been answered is kept: the same command goes on where it was stopped.
+
+    `injection` tries attack strings in every field of every format; it exits with 1 where one of them succeeds.
+    """
+    if bench_injection.NAME in names:
+        from vedette.bench.injection.run import Wish
+
+        if len(names) > 1:
+            raise ConfigError("injection runs alone", remedy="name the other benchmarks in another command")
+        wish = Wish(spec=model, places=places, redact=redact, store=store, context=context)
+        if bench_injection.run(wish, out, limit=limit, jobs=jobs):
+            raise typer.Exit(1)
+        return
     from vedette.bench.asked import Asked
     from vedette.bench.catalog import benchmarks, found
 

@@ -10,7 +10,7 @@ from vedette.connect.frame import MAX_RECORD, Frame, Lines
 from vedette.errors import RecordError
 from vedette.types import Rejected
 
-_MAX_LINES = 1_000  # of one record, so that a stray quote cannot swallow a file
+_MAX_LINES = 20_000  # of one record, so that a stray quote cannot swallow a file, nor line ends hide an alert
 _DELIMITERS = ",;\t|"
 
 

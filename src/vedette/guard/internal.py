@@ -43,6 +43,14 @@ def canonical(address: str, inside: tuple[Network, ...]) -> str:
     return str(parsed) if any(parsed in network for network in inside) else ""
 
 
+def is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def telling(name: str) -> bool:
     """Whether a name says something of the organisation, and can be looked for without hitting every other word."""
     if len(name) < 3 or name in EVERYWHERE:

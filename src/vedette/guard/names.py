@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
-from vedette.guard.internal import canonical, networks, split_domain, telling
+from vedette.guard.internal import canonical, is_address, networks, split_domain, telling
 from vedette.guard.unescape import lowered
 from vedette.types import Kind, Observable, Role
 
@@ -78,7 +78,7 @@ class Names:
     def know_host(self, name: str) -> None:
         """A full name tells the device's label and its domain; two labels, as `acme.example`, are a domain of ours."""
         name = lowered(name.strip()).rstrip(".$")
-        if canonical(name, self._inside):
+        if is_address(name):  # masked where it is internal
             return
         label, dot, rest = name.partition(".")
         if dot and not (any(split_domain(name, frozenset())) or "." in rest):

@@ -28,7 +28,7 @@ _TOKENS = re.compile(
 _NAMES = (
     r"pass(?:word|wd|phrase|wort)?|passcode|pwd|pw|secret|api[_-]?key|access[_-]?key(?:[_-]?id)?|account[_-]?key"
     r"|shared[_-]?access[_-]?key|private[_-]?key|client[_-]?secret|secret[_-]?(?:access[_-]?)?key|auth[_-]?token"
-    r"|access[_-]?token|refresh[_-]?token|id[_-]?token|csrf[_-]?token|token|x-api-key|x-auth-token|credentials?"
+    r"|access[_-]?token|refresh[_-]?token|id[_-]?token|csrf[_-]?token|token|x-api-key|x-auth-token"
     r"|sessionid|session[_-]?(?:id|token|key)|phpsessid|jsessionid|asp\.net_sessionid|sig|signature"
 )
 _ASSIGNED = re.compile(
@@ -37,7 +37,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _FLAG = re.compile(
-    r"(?:(?<=\s)|^)(?:--?|/)(?:password|passwd|passphrase|pass|pwd|rp|secret|token|api-?key|credential)"
+    r"(?:(?<=\s)|^)(?:--?|/)(?:password|passwd|passphrase|pass|pwd|rp|secret|token|api-?key)"
     r"(?:[:=]|\s{1,3})(?:\"([^\"\n]{1,4096})\"|'([^'\n]{1,4096})'|([^\s\"']+))",
     re.IGNORECASE,
 )

@@ -204,10 +204,11 @@ def _leaves(data: Record, depth: int) -> Iterator[str]:
         if key in _SENSOR_KEYS:
             continue
         if isinstance(value, str):
+            value = value.strip()  # as the description is: a blank at the end must not keep a field's text in it
             if len(value) >= _SHORTEST and not value.isdigit():
                 yield value
         elif isinstance(value, dict):
             if depth < 8:
                 yield from _leaves(value, depth + 1)
         elif isinstance(value, list):
-            yield from (text for text in value if isinstance(text, str) and len(text) >= _SHORTEST)
+            yield from (text for one in value if isinstance(one, str) and len(text := one.strip()) >= _SHORTEST)
