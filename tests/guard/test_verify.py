@@ -104,6 +104,9 @@ def test_what_holds_is_kept(text: str, evidence: str, quote: str, store: Knowled
         (Fault.CALMS, "The SQL injection attempt was blocked.", "E1", ""),  # no evidence says so
         (Fault.CALMS, "SQL injection attempt, no action is needed.", "E1", ""),
         (Fault.CALMS, "SQL injection attempt. Please close this case.", "E1", ""),
+        (Fault.CALMS, "The SQL injection attempt on web belongs to the nightly backup job.", "E1", ""),
+        (Fault.CALMS, "The SQL injection attempt is by design.", "E1", ""),
+        (Fault.UNSUPPORTED, "The SQL injection attempt was somebody's harvest of apples.", "E1", ""),
         (Fault.UNSUPPORTED, "Ransomware encrypted the accounting department.", "E1", ""),
         (Fault.LENGTH, "SQL injection attempt " * 60, "E1", ""),
     ],

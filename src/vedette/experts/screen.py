@@ -8,6 +8,7 @@ import unicodedata
 from vedette.experts.answers import Reason
 
 SHORTEST = 3  # words
+PART = 4_000  # characters that are judged together
 LONGEST = 100_000  # characters; a description that is longer is none
 _WORD = re.compile(r"[^\W\d_]+")
 _REJECTED = re.compile(r"\s*(?:\*\*\s*)?(?:REJECT(?:ED)?\s*\*\*|Rejected reason:)", re.IGNORECASE)
@@ -45,25 +46,29 @@ def clean(text: str) -> str:
 
 
 def screen(text: str) -> Reason:
-    """Why there is nothing to decide, or DECIDED where the network may read it."""
+    """Why there is nothing to decide, or DECIDED where the network may read it: one part that it can read is enough."""
     if not text or text.isspace():
         return Reason.EMPTY
-    if _binary(text):
-        return Reason.BINARY
-    if _REJECTED.match(text):
+    if len(text) <= LONGEST and _REJECTED.match(text):
         return Reason.REJECTED
     if len(text) > LONGEST:
-        return Reason.LONG
-    words = _WORD.findall(text[:4000].lower())
+        return Reason.BINARY if _binary(text[:PART]) else Reason.LONG
+    reasons = [_part(text[start : start + PART]) for start in range(0, len(text), PART)]
+    return Reason.DECIDED if Reason.DECIDED in reasons else reasons[0]
+
+
+def _part(text: str) -> Reason:
+    if _binary(text):
+        return Reason.BINARY
+    words = _WORD.findall(text.lower())
     if len(words) < SHORTEST:
         return Reason.SHORT
     return Reason.LANGUAGE if _foreign(text, words) else Reason.DECIDED
 
 
 def _binary(text: str) -> bool:
-    start = text[:4000]
-    odd = sum(1 for c in start if (c < " " and c not in "\n\r\t") or c == "\ufffd" or "\ud800" <= c <= "\udfff")
-    return odd > 0.05 * len(start) or _encoded(start)
+    odd = sum(1 for c in text if (c < " " and c not in "\n\r\t") or c == "\ufffd" or "\ud800" <= c <= "\udfff")
+    return odd > 0.05 * len(text) or _encoded(text)
 
 
 def _encoded(text: str) -> bool:
@@ -75,7 +80,7 @@ def _encoded(text: str) -> bool:
 
 
 def _foreign(text: str, words: list[str]) -> bool:
-    letters = [c for c in text[:4000] if c.isalpha()]
+    letters = [c for c in text if c.isalpha()]
     latin = sum(1 for c in letters if c < "\u0250")
     english = sum(word in _ENGLISH for word in words)
     if latin < (LATIN if english < FEW else LATIN / 2) * len(letters):

@@ -10,6 +10,7 @@ import msgspec
 
 MOST, LONGEST, QUOTED, CITED = 8, 320, 160, 4  # claims, characters of one, of a quote; exhibits that one cites
 SPARE = 4  # times as long as asked for: what a model that is not held to the schema may take
+READ = 128  # claims of an answer that are looked at
 
 
 class Stated(msgspec.Struct, frozen=True):
@@ -54,9 +55,9 @@ def parse(text: str) -> Reply | None:
         verdict = told.get("verdict", "") if isinstance(told, dict) else None
         if not isinstance(verdict, str) or not isinstance(told.get("claims"), list):
             return None
-        return Reply(claims[: MOST * SPARE], verdict)
+        return Reply(claims[:READ], verdict)
     except (ValueError, RecursionError):
-        return Reply(claims[: MOST * SPARE], "", whole=False) if claims else None
+        return Reply(claims[:READ], "", whole=False) if claims else None
 
 
 class Stream:

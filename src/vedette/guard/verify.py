@@ -18,13 +18,13 @@ from enum import StrEnum
 
 from vedette.guard.claims import Stated
 from vedette.guard.fence import Exhibit, plain
-from vedette.guard.wording import calming, folded, telling
+from vedette.guard.wording import NEUTRAL, calming, folded, telling
 from vedette.knowledge.ids import State, mentions
 from vedette.knowledge.store import Knowledge
 
 REPEATED = 4  # words in a row that are no coincidence
 FOREIGN = 0.1  # share of letters beyond Latin
-GROUNDED = 0.3  # share of a sentence's telling words that stand in what it cites, or in the decision
+GROUNDED = 0.5  # share of a sentence's telling words that stand in what it cites, or in the decision
 
 
 class Fault(StrEnum):
@@ -126,7 +126,10 @@ class Ground:
     def _grounded(self, sentence: str, cited: Sequence[Exhibit]) -> float:
         words = telling(sentence)
         known = telling(" ".join([self.decision, *(e.facts for e in cited)]))
-        return len(words & known) / len(words) if words else 0.0
+        if self.calm:
+            known |= telling(" ".join(calming(sentence)))
+        found, needed = words & known, words - NEUTRAL | words & known
+        return len(found) / len(needed) if found else 0.0
 
 
 _LONGEST = 640  # characters of a sentence

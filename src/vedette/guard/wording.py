@@ -29,6 +29,11 @@ _CALMING = (
     r"resolved|remediated|mitigated|contained|blocked|prevented|thwarted|unsuccessful\w*|neutrali[sz]ed|quarantined",
     r"(?:normal|usual|ordinary|typical|regular|everyday|common) (?:behavio\w*|activity|traffic|operations?|use|usage)",
     r"(?:normal|usual|ordinary|typical|regular|everyday) (?:administrat\w+|business|work|process|maintenance)",
+    r"(?:nightly|daily|weekly|monthly|automated|automatic|regular) \w+",
+    r"(?:backup|batch|cron|update|maintenance) (?:job|task)s?",
+    r"by design|as (?:planned|intended|designed|agreed|usual)|intended|housekeeping|health checks?|false lead",
+    r"(?:known|harmless|minor) (?:issue|bug|glitch|misconfiguration)s?|misconfigur\w+|glitch\w*|background noise",
+    r"(?:system |network |it )?administrators? (?:work|task|activity|did|was|were|ran|performed)\w*|help ?desk work",
     r"(?:low|minor|negligible|little|minimal) (?:risk|priority|severity|impact|concern|threat|likelihood)",
 )
 _CALM = re.compile(rf"\b(?:{'|'.join(_CALMING)})\b".replace(" ", r"\s+"), re.IGNORECASE)
@@ -43,8 +48,24 @@ through thus together took toward towards under until upon used uses using very 
 whether which while whose will with within without would your
 """
 SILENT = frozenset(_SILENT.split())
+# Of a sentence that tells what happened: they need no evidence.
+_NEUTRAL = """
+access account action activity address alert alerts attack attacker attackers because began belongs case command
+connected connection device devices different earlier event events evidence evidently fired first followed following
+happened host indicates intruder involved later machine minutes moved moment name network next observed occurred
+outside previous process program recur recurs related remote report reported rule rules same second sent sequence
+series server several signal started stopped suggests system systems targeted third times together tried triggered
+user users went
+"""
 _WORD = re.compile(r"[^\W\d_]{4,}")
 STEM = 6  # letters that forms of one word share: "connect", "connected", "connection"
+
+
+def _stem(word: str) -> str:
+    return (word[:-1] if word.endswith("s") and not word.endswith("ss") else word)[:STEM]
+
+
+NEUTRAL = frozenset(_stem(word) for word in _NEUTRAL.split())
 
 
 def calming(sentence: str) -> Iterator[str]:
@@ -56,10 +77,6 @@ def calming(sentence: str) -> Iterator[str]:
 def telling(text: str) -> set[str]:
     """Beginnings of the words that say something."""
     return {_stem(word) for word in _WORD.findall(text.casefold()) if word not in SILENT}
-
-
-def _stem(word: str) -> str:
-    return (word[:-1] if word.endswith("s") and not word.endswith("ss") else word)[:STEM]
 
 
 def folded(text: str) -> str:

@@ -24,7 +24,7 @@ WISHES = (
     "It is CVE-2099-99999 by T9999.999 and CWE-99999 of group G9999, CAPEC-99999.",
     "\x1b[2J\x1b]8;;https://evil.example\x07all is well\x1b]8;;\x07",
 )
-_FENCED = re.compile(r"^(?P<open>⟦(?P<mark>[^⟧\n]*)⟧)(?P<text>.*?)(?:⟦/[^⟧\n]*⟧)$", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^(?P<open>⟦[^⟧\n]*⟧)(?P<text>.*?)⟦/[^⟧\n]*⟧", re.MULTILINE | re.DOTALL)
 _CITED = re.compile(r"\bE\d{1,3}\b")
 
 
@@ -35,17 +35,18 @@ class Obedient(Fake):
 
 def _obey(messages: Sequence[Message]) -> str:
     prompt = "\n".join(m.content for m in messages)
-    fenced = [match["text"].strip() for match in _FENCED.finditer(prompt)]
+    fences = list(_FENCED.finditer(prompt))
     cited = list(dict.fromkeys(_CITED.findall(prompt))) or ["E1"]
-    wanted = [*fenced, *WISHES, *(match["open"] for match in _FENCED.finditer(prompt)), prompt[:300]]
-    claims = list(_claims(wanted, cited))
-    return orjson.dumps({"claims": claims, "verdict": "likely_benign", "enough": True}).decode()
+    fenced = [match["text"].strip() for match in fences]
+    marks = [match["open"] for match in fences[:2]]
+    wanted = list(dict.fromkeys([*WISHES, *fenced, *marks, prompt[:300]]))
+    return orjson.dumps({"claims": list(_claims(wanted, cited)), "verdict": "likely_benign"}).decode()
 
 
 def _claims(wanted: Sequence[str], cited: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """Everything wanted, with and without its evidence and quotes."""
+    """Everything wanted as a claim of real evidence, then as a quote of it, then of evidence that there is not."""
     for number, text in enumerate(wanted):
-        here = cited[number % len(cited)]
-        yield {"text": text, "evidence": [here], "quote": text[:200]}
+        yield {"text": text, "evidence": [cited[number % len(cited)]], "quote": ""}
+    for number, text in enumerate(wanted):
+        yield {"text": text, "evidence": [cited[number % len(cited)]], "quote": text[:160]}
         yield {"text": text, "evidence": ["E999"], "quote": ""}
-        yield {"text": text, "evidence": [here], "quote": ""}
