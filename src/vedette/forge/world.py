@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.forge.example import Source
-from vedette.knowledge.record import Facts, Kind, Link, Record, Rel, decode
+from vedette.knowledge.record import Facts, Kind, Link, Record, Rel, VulnerabilityFacts, decode
 from vedette.knowledge.sources import rank, sources
 from vedette.knowledge.spool import encoder
 from vedette.knowledge.store import Knowledge
@@ -61,6 +61,8 @@ class World:
         self.store = store
         self._made: dict[Kind, tuple[list[Entry], NDArray[np.float32]]] = {}
         self._units = {unit.name: unit for unit in store.units}
+        self._listed: dict[tuple[Rel | None, str], list[str]] = {}  # ids of vulnerabilities
+        self._streamed: dict[str, tuple[str, ...]] = {}  # units of the vulnerabilities that were given out
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
@@ -147,11 +149,12 @@ class World:
             self._made[kind] = same, np.asarray(encoder("static").encode(texts), dtype=np.float32)
         return self._made[kind]
 
-    def vulnerabilities(self, rng: Random, count: int, linked: Rel | None = None) -> Iterator[Entry]:
-        """Up to so many active ones in a random order; `linked`: only those that have such a link."""
-        where = "AND number IN (SELECT record FROM link WHERE rel = ?)" if linked else ""
-        sql = f"SELECT DISTINCT id FROM record WHERE kind = 'vulnerability' AND status = 'active' {where} ORDER BY id"  # noqa: S608
-        ids = [uid for (uid,) in self.store.db.execute(sql, (linked,) if linked else ())]
+    def vulnerabilities(self, rng: Random, count: int, linked: Rel | None = None, fact: str = "") -> Iterator[Entry]:
+        """Up to so many active ones in a random order; `linked`: only those that have such a link.
+
+        `fact`: only those of which a source states this fact, as "kev": a field of VulnerabilityFacts.
+        """
+        ids = self._vulnerable(linked, fact)
         chosen = rng.sample(ids, min(count, len(ids)))
         for start in range(0, len(chosen), 500):
             part = json.dumps(chosen[start : start + 500])
@@ -159,12 +162,26 @@ class World:
                 "SELECT r.unit, r.body FROM json_each(?) j JOIN record r ON r.id = j.value ORDER BY j.key, r.unit",
                 (part,),
             )
-            yield from (entry for entry in _merged(self.store, rows) if entry.text)
+            for entry in _merged(self.store, rows):
+                if entry.text:
+                    self._streamed[entry.id] = entry.units
+                    yield entry
+
+    def _vulnerable(self, linked: Rel | None, fact: str) -> list[str]:
+        if (linked, fact) not in self._listed:
+            where = "AND number IN (SELECT record FROM link WHERE rel = ?)" if linked else ""
+            where += " AND instr(body, ?) > 0" if fact else ""  # a quote within a text is escaped: no text matches
+            sql = (
+                f"SELECT DISTINCT id FROM record WHERE kind = 'vulnerability' AND status = 'active' {where} ORDER BY id"  # noqa: S608
+            )
+            values = [*([linked] if linked else []), *([f'"{fact}":'.encode()] if fact else [])]
+            self._listed[linked, fact] = [uid for (uid,) in self.store.db.execute(sql, values)]
+        return self._listed[linked, fact]
 
     def source(self, uid: str, units: Sequence[str] = ()) -> Source:
         """Of an entry by its first unit; `units` of one that is not in memory."""
         entry = self.entries.get(uid)
-        first = (units or (entry.units if entry else ("",)))[0]
+        first = (units or (entry.units if entry else self._streamed.get(uid, ("",))))[0]
         unit = self._units.get(first)
         known = sources().get(unit.source) if unit else None
         return Source(uid, first, (unit.release or unit.on) if unit else "", known.licence if known else "")
@@ -199,9 +216,21 @@ def _entry(group: list[tuple[str, Record]]) -> Entry:
         kind=first.kind,
         name=next((r.name for r in records if r.name), ""),
         domain=next((r.domain for r in records if r.domain), ""),
-        facts=next((r.facts for r in records if r.facts), None),
+        facts=_facts(records),
         texts=texts,
         links=tuple(link for r in records for link in r.links),
         units=tuple(name for name, _ in ordered),
         published=first.published,
+    )
+
+
+def _facts(records: Sequence[Record]) -> Facts | None:
+    """Of the first that has any; of a vulnerability, each fact of the first that states it."""
+    known = [record.facts for record in records if record.facts]
+    stated = [facts for facts in known if isinstance(facts, VulnerabilityFacts)]
+    if len(stated) < 2:
+        return known[0] if known else None
+    fields = VulnerabilityFacts.__struct_fields__
+    return VulnerabilityFacts(
+        **{f: next((v for one in stated if (v := getattr(one, f))), getattr(stated[0], f)) for f in fields}
     )
