@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.forge.example import Source
-from vedette.knowledge.record import Facts, Kind, Link, Record, Rel, VulnerabilityFacts, decode
+from vedette.knowledge.record import Cvss, Facts, Kind, Link, Record, Rel, VulnerabilityFacts, decode
 from vedette.knowledge.sources import rank, sources
 from vedette.knowledge.spool import encoder
 from vedette.knowledge.store import Knowledge
 
+FEW = 5  # vulnerabilities that are remembered of one vector
 ALIKE = 12  # neighbours by meaning that wrong options are drawn from
 
 
@@ -62,7 +64,7 @@ class World:
         self._made: dict[Kind, tuple[list[Entry], NDArray[np.float32]]] = {}
         self._units = {unit.name: unit for unit in store.units}
         self._listed: dict[tuple[Rel | None, str], list[str]] = {}  # ids of vulnerabilities
-        self._streamed: dict[str, tuple[str, ...]] = {}  # units of the vulnerabilities that were given out
+        self._neighbours: dict[str, list[Entry]] = {}
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
@@ -136,6 +138,11 @@ class World:
         return [self.entries[tie.other] for tie in self.into(uid, Rel.CHILD_OF)]
 
     def _alike(self, own: Entry) -> list[Entry]:
+        if own.id not in self._neighbours:
+            self._neighbours[own.id] = self._by_meaning(own)
+        return self._neighbours[own.id]
+
+    def _by_meaning(self, own: Entry) -> list[Entry]:
         same, vectors = self._vectors(own.kind)
         places = {e.id: n for n, e in enumerate(same)}
         scores = vectors @ vectors[places[own.id]]
@@ -164,7 +171,6 @@ class World:
             )
             for entry in _merged(self.store, rows):
                 if entry.text:
-                    self._streamed[entry.id] = entry.units
                     yield entry
 
     def _vulnerable(self, linked: Rel | None, fact: str) -> list[str]:
@@ -179,12 +185,38 @@ class World:
         return self._listed[linked, fact]
 
     def source(self, uid: str, units: Sequence[str] = ()) -> Source:
-        """Of an entry by its first unit; `units` of one that is not in memory."""
+        """Of an entry by its first unit; `units` of one that is not in memory, or else they are looked up."""
         entry = self.entries.get(uid)
-        first = (units or (entry.units if entry else self._streamed.get(uid, ("",))))[0]
+        first = (units or (entry.units if entry else self._units_of(uid)) or ("",))[0]
         unit = self._units.get(first)
         known = sources().get(unit.source) if unit else None
         return Source(uid, first, (unit.release or unit.on) if unit else "", known.licence if known else "")
+
+    def _units_of(self, uid: str) -> tuple[str, ...]:
+        rows = self.store.db.execute("SELECT unit FROM record WHERE id = ?", (uid,))
+        names = [self.store.unit_numbers[number].name for (number,) in rows]
+        return tuple(sorted(names, key=lambda name: (rank(name.partition("/")[0]), name)))
+
+    @cached_property
+    def vectors(self) -> dict[str, list[str]]:
+        """Every CVSS vector as sources write it, with ids of vulnerabilities that have it: a few of them."""
+        sql = (
+            "SELECT id, json_extract(CAST(body AS TEXT), '$.facts.cvss') FROM record "
+            "WHERE kind = 'vulnerability' AND status = 'active' AND instr(body, ?) > 0 ORDER BY id"
+        )
+        found: dict[str, list[str]] = {}
+        for uid, raw in self.store.db.execute(sql, (b'"cvss":',)):
+            for one in msgspec.json.decode(raw, type=list[Cvss]) if raw else ():
+                ids = found.setdefault(one.vector, [])
+                if len(ids) < FEW:
+                    ids.append(uid)
+        return found
+
+    @cached_property
+    def mapped(self) -> dict[str, int]:
+        """Weakness → how many statements give it to a vulnerability."""
+        sql = "SELECT target, count(*) FROM link WHERE rel = ? GROUP BY target"
+        return dict(self.store.db.execute(sql, (Rel.HAS_WEAKNESS,)))
 
 
 def _merged(store: Knowledge, rows: Iterable[tuple[int, bytes]]) -> Iterator[Entry]:

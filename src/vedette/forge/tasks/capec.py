@@ -48,7 +48,7 @@ def define(world: World, rng: Random) -> Iterator[Draft]:
 
 def from_description(world: World, rng: Random) -> Iterator[Draft]:
     for entry, _ in _patterns(world, rng):
-        told = masked(first_sentences(entry.text, 3), entry, "this attack")
+        told = masked(first_sentences(entry.text, 3), entry, "[…]")
         wrong = tuple(other.label for other in strangers(world, entry.id, rng, 3))
         if told and wrong:
             yield Draft((entry.id,), entry.label, {"description": told}, wrong, difficulty=2)
@@ -97,7 +97,7 @@ def prerequisites(world: World, rng: Random) -> Iterator[Draft]:
 
 def needs(world: World, rng: Random) -> Iterator[Draft]:
     for entry, _ in _patterns(world, rng):
-        told = masked(flat(entry.texts.get("prerequisites", "")), entry, "the attack")
+        told = masked(flat(entry.texts.get("prerequisites", "")), entry, "[…]")
         wrong = tuple(other.label for other in strangers(world, entry.id, rng, 3))
         if 80 < len(told) < 1200 and wrong:
             yield Draft((entry.id,), entry.label, {"prerequisites": told}, wrong, difficulty=3)

@@ -10,13 +10,18 @@ from vedette.forge.example import Kind
 from vedette.forge.task import Draft, Task
 from vedette.forge.tasks.metrics import MEANING, NAMES, VALUES, named, split, told, worked
 from vedette.forge.tasks.shared import NOT_ENOUGH, steps
-from vedette.forge.tasks.vulnerable import base_score, base_vector, cases, severity
+from vedette.forge.tasks.vulnerable import base, base_score, base_vector, cases, severity
 from vedette.forge.world import Entry, World
 
 READ = 3  # vulnerabilities that are read for one example that is wanted
 _BROKEN = (
-    ("AV:N", "AV:R"), ("/PR:N", ""), ("/UI:", "/IU:"), ("/S:U", "/S:N"), ("/C:H", "/C:M"), ("CVSS:3.1", "CVSS:3.3"),
-    ("/AC:L", "/AC:N"), ("/A:H", "/A:C"), ("/I:", "/C:"), ("/PR:L", "/PR:M"), ("/UI:N", "/UI:L"), ("/AV:L", "/AV:H"),
+    *((old, new, f"\"{new}\" is no part of a CVSS 3 base vector") for old, new in (
+        ("AV:N", "AV:R"), ("UI:N", "IU:N"), ("S:U", "S:N"), ("C:H", "C:M"), ("CVSS:3.1", "CVSS:3.3"), ("AC:L", "AC:N"),
+        ("A:H", "A:C"), ("PR:L", "PR:M"), ("UI:N", "UI:L"), ("AV:L", "AV:H"), ("I:H", "I:C"), ("S:C", "S:P"),
+    )),
+    ("/PR:N", "", "Privileges Required (PR) is missing"),
+    ("/S:U", "", "Scope (S) is missing"),
+    ("/I:", "/C:", "Confidentiality (C) stands there twice, and Integrity (I) is missing"),
 )  # fmt: skip
 
 
@@ -27,13 +32,14 @@ def _scored(world: World, rng: Random, count: int, version: str = "3") -> Iterat
             yield entry, text, vector, base_score(vector) or 0.0
 
 
-def _vectors(world: World, rng: Random, count: int, version: str = "3") -> Iterator[tuple[Entry, str, float]]:
-    """Each base vector once, with a vulnerability that has it."""
-    seen: set[str] = set()
-    for entry, _, vector, score in _scored(world, rng, count, version):
-        if vector not in seen:
-            seen.add(vector)
-            yield entry, vector, score
+def _vectors(world: World, rng: Random, version: str = "3") -> Iterator[tuple[str, str, float]]:
+    """Each base vector once, with the id of a vulnerability that has it, and its score."""
+    found: dict[str, str] = {}
+    for given, ids in world.vectors.items():
+        if vector := base(given, version):
+            found.setdefault(vector, rng.choice(ids))
+    for vector in rng.sample(sorted(found), len(found)):
+        yield found[vector], vector, base_score(vector) or 0.0
 
 
 def metric(world: World, rng: Random) -> Iterator[Draft]:
@@ -80,39 +86,39 @@ def rated(world: World, rng: Random) -> Iterator[Draft]:
 
 
 def score(world: World, rng: Random) -> Iterator[Draft]:
-    for entry, found, value in _vectors(world, rng, ALL):
+    for cve, found, value in _vectors(world, rng):
         ways, own = worked(found)
         if own == value and found.startswith("CVSS:3.1"):
-            yield Draft((entry.id,), f"{value:.1f}", {"vector": found, "steps": ways}, difficulty=3)
+            yield Draft((cve,), f"{value:.1f}", {"vector": found, "steps": ways}, difficulty=3)
 
 
 def rating(world: World, rng: Random) -> Iterator[Draft]:
     for version in ("3", "4"):
-        for entry, found, value in _vectors(world, rng, ALL, version):
+        for cve, found, value in _vectors(world, rng, version):
             slots = {"vector": found, "version": found[5:8], "score": f"{value:.1f}"}
-            yield Draft((entry.id,), severity(value), slots, keep=(f"{value:.1f}",), difficulty=2)
+            yield Draft((cve,), severity(value), slots, keep=(f"{value:.1f}",), difficulty=2)
 
 
 def other_versions(world: World, rng: Random) -> Iterator[Draft]:
     """Base scores of CVSS 2.0 and 4.0."""
     for version, name in (("4", "4.0"), ("2", "2.0")):
-        for entry, found, value in _vectors(world, rng, ALL, version):
-            yield Draft((entry.id,), f"{value:.1f}", {"vector": found, "version": name}, difficulty=3)
+        for cve, found, value in _vectors(world, rng, version):
+            yield Draft((cve,), f"{value:.1f}", {"vector": found, "version": name}, difficulty=3)
 
 
 def explain(world: World, rng: Random) -> Iterator[Draft]:
-    for entry, found, value in _vectors(world, rng, ALL):
+    for cve, found, value in _vectors(world, rng):
         lines = "\n".join(f"- {line}" for line in told(found))
         slots = {"vector": found, "lines": lines, "score": f"{value:.1f}", "severity": severity(value)}
-        yield Draft((entry.id,), "", slots, keep=(f"{value:.1f}", found))
+        yield Draft((cve,), "", slots, keep=(f"{value:.1f}", found))
 
 
 def extract(world: World, rng: Random) -> Iterator[Draft]:
-    for entry, found, _ in _vectors(world, rng, ALL):
+    for cve, found, _ in _vectors(world, rng):
         given = split(found)
         body: dict[str, str] = {"version": found[5:8]}
         body |= {NAMES[m].lower().replace(" ", "_"): VALUES[m][v].lower() for m, v in given.items()}
-        yield Draft((entry.id,), json.dumps(body, indent=2), {"vector": found, "keys": ", ".join(body)})
+        yield Draft((cve,), json.dumps(body, indent=2), {"vector": found, "keys": ", ".join(body)})
 
 
 def compare(world: World, rng: Random) -> Iterator[Draft]:
@@ -140,7 +146,7 @@ def _paired(world: World, rng: Random) -> Iterator[tuple[Entry, str, float]]:
 def changed(world: World, rng: Random) -> Iterator[Draft]:
     """One metric of a vector is corrected: what is the score now?"""
     for _ in range(3):
-        for entry, found, value in _vectors(world, rng, ALL):
+        for cve, found, value in _vectors(world, rng):
             asked = rng.choice(list(NAMES))
             given = split(found)
             new = rng.choice([short for short in VALUES[asked] if short != given[asked]])
@@ -149,36 +155,35 @@ def changed(world: World, rng: Random) -> Iterator[Draft]:
             if own == base_score(after) and found.startswith("CVSS:3.1"):
                 slots = {"vector": found, "before": f"{value:.1f}", "old": named(asked, given[asked]),
                          "new": named(asked, new), "after": after, "steps": ways}  # fmt: skip
-                yield Draft((entry.id,), f"{own:.1f}", slots, keep=(after,), difficulty=3)
+                yield Draft((cve,), f"{own:.1f}", slots, keep=(after,), difficulty=3)
 
 
 def valid(world: World, rng: Random) -> Iterator[Draft]:
     """Half are as published; the others have one mistake."""
     yes = True
     for _ in range(2):
-        for entry, found, value in _vectors(world, rng, ALL):
-            broken = [(old, new) for old, new in _BROKEN if old in found]
-            if not yes and not broken:
-                continue
-            old, new = rng.choice(broken) if broken else ("", "")
-            asked = found if yes else found.replace(old, new, 1)
-            why = f"all eight base metrics are there, each once and with a value that exists; the base score is {value:.1f}"
+        for cve, found, value in _vectors(world, rng):
+            asked, why = found, "all eight base metrics are there, each once and with a value that exists"
             if not yes:
-                why = (
-                    f'the part "{new.strip("/")}" is no part of a version 3.1 base vector in this place'
-                    if new
-                    else f"the metric {old[1:3]} is missing"
-                )
-                if new == "/C:":
-                    why = "Confidentiality (C) stands there twice and Integrity (I) is missing"
-            if yes or base_score(asked) is None:
-                yield Draft((entry.id,), "Yes" if yes else "No", {"vector": asked, "why": why}, difficulty=2)
+                asked, why = _broken(found, rng)
+            if yes or (asked != found and base_score(asked) is None):
+                why += f"; the base score is {value:.1f}" if yes else ""
+                yield Draft((cve,), "Yes" if yes else "No", {"vector": asked, "why": why}, difficulty=2)
                 yes = not yes
+
+
+def _broken(vector: str, rng: Random) -> tuple[str, str]:
+    """With one mistake, and which."""
+    old, new, why = rng.choice([one for one in _BROKEN if f"/{one[0].lstrip('/')}" in f"/{vector}"])
+    parts = vector.split("/")
+    if old.startswith("/"):
+        return vector.replace(old, new, 1), why
+    return "/".join(new if part == old else part for part in parts), why
 
 
 def environment(world: World, rng: Random) -> Iterator[Draft]:
     """Base metrics do not hold what the environmental or threat score needs."""
-    for number, (entry, found, value) in enumerate(_vectors(world, rng, ALL)):
+    for number, (cve, found, value) in enumerate(_vectors(world, rng)):
         which, lacks = (
             (
                 "environmental score",
@@ -186,11 +191,11 @@ def environment(world: World, rng: Random) -> Iterator[Draft]:
             ),
             ("temporal score", "the maturity of exploit code, the state of a fix and the confidence in the report"),
         )[number % 2]
-        slots = {"cve": entry.id, "vector": found, "score": f"{value:.1f}", "which": which, "lacks": lacks}
-        yield Draft((entry.id,), NOT_ENOUGH, slots, keep=(found,), difficulty=2)
+        slots = {"cve": cve, "vector": found, "score": f"{value:.1f}", "which": which, "lacks": lacks}
+        yield Draft((cve,), NOT_ENOUGH, slots, keep=(found,), difficulty=2)
 
 
-METRICS, VECTORS, STEPS, RATED, COMPARED, ALL = 5_000, 5_000, 3_000, 3_000, 3_000, 30_000
+METRICS, VECTORS, STEPS, RATED, COMPARED = 5_000, 5_000, 3_000, 3_000, 3_000
 
 TASKS = (
     Task("metric", Kind.CLOSED, metric, METRICS),

@@ -75,7 +75,7 @@ def define(world: World, rng: Random) -> Iterator[Draft]:
 
 def from_description(world: World, rng: Random) -> Iterator[Draft]:
     for entry, _ in _weaknesses(world, rng):
-        told = masked(first_sentences(entry.text, 3), entry)
+        told = masked(first_sentences(entry.text, 3), entry, "[…]")
         wrong = tuple(other.label for other in strangers(world, entry.id, rng, 3))
         if told and wrong:
             yield Draft((entry.id,), entry.label, {"description": told}, wrong, difficulty=2)
@@ -214,7 +214,7 @@ def observed(world: World, rng: Random) -> Iterator[Draft]:
     drafts = []
     for entry, _ in _weaknesses(world, rng):
         for cve, told in _EXAMPLE.findall(entry.texts.get("examples", "")):
-            if "CWE-" not in told and (text := masked(told, entry)):
+            if "CWE-" not in told and (text := masked(told, entry, "[…]")):
                 drafts.append((entry, cve, text))
     rng.shuffle(drafts)
     cited = Counter(cve for _, cve, _ in drafts)

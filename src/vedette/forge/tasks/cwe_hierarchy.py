@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 
 from vedette.forge.example import Kind
@@ -93,8 +94,7 @@ def pillar(world: World, rng: Random) -> Iterator[Draft]:
     for entry in _weaknesses(world, rng):
         line = chain(world, entry.id)
         if len(line) > 1 and _level(world, line[-1]) == "Pillar":
-            pairs = zip(line, line[1:], strict=False)
-            told = (f"{world.label(low)} is a child of {world.label(high)}." for low, high in pairs)
+            told = (f"{world.label(low)} is a child of {world.label(high)}." for low, high in pairwise(line))
             ways = steps(*told, f"{world.label(line[-1])} has no parent: it is a Pillar.")
             slots = {"weakness": entry.label, "steps": ways}
             yield Draft((entry.id,), line[-1], slots, sources=tuple(line[1:]), difficulty=min(3, len(line)))
@@ -158,7 +158,7 @@ def odd_one_out(world: World, rng: Random) -> Iterator[Draft]:
             refused = {entry.id, *descendants(world, entry.id), *ancestors(world, entry.id), *kin(world, some[0])}
             for odd in strangers(world, some[0], rng, 1, besides=sorted(refused)):
                 up = parents(world, odd.id)
-                slots = {"parent": entry.label, "own": _labels(world, up) or "no other entry"}
+                slots = {"parent": entry.label, "own": " and ".join(map(world.label, up)) or "no other entry"}
                 wrong = tuple(map(world.label, some))
                 yield Draft((odd.id, *some), odd.label, slots, wrong, sources=(entry.id,), difficulty=3)
 
@@ -174,8 +174,13 @@ def simplified(world: World, rng: Random) -> Iterator[Draft]:
         for asked in (entry, *outside[:1]):
             if (asked.id in inside) is yes:
                 near = [up for up in (*parents(world, asked.id), *children(world, asked.id)) if up in inside]
-                hint = f" It holds the related {_labels(world, near[:2])}." if near else ""
-                yield Draft((asked.id,), "Yes" if yes else "No", {"weakness": asked.label, "hint": hint})
+                hint = f" It holds the related {' and '.join(map(world.label, near[:2]))}." if near else ""
+                slots = {
+                    "weakness": asked.label,
+                    "hint": hint,
+                    "verdict": "is one of them" if yes else "is not among them",
+                }
+                yield Draft((asked.id,), "Yes" if yes else "No", slots)
                 yes = not yes
 
 
@@ -184,7 +189,7 @@ def which_child(world: World, rng: Random) -> Iterator[Draft]:
     for entry in _weaknesses(world, rng):
         below = children(world, entry.id)
         if len(below) > 1 and _level(world, entry.id) in ("Class", "Pillar"):
-            some = " or ".join(map(world.label, below[:2]))
+            some = " and ".join(map(world.label, below[:2]))
             slots = {"weakness": entry.label, "level": _level(world, entry.id), "count": str(len(below)), "some": some}
             yield Draft((entry.id,), NOT_ENOUGH, slots, keep=(entry.id,), sources=tuple(below[:2]))
 

@@ -61,7 +61,7 @@ def define(world: World, rng: Random) -> Iterator[Draft]:
 
 def from_description(world: World, rng: Random) -> Iterator[Draft]:
     for entry, _ in _measures(world, rng):
-        told = masked(first_sentences(entry.text, 3), entry)
+        told = masked(first_sentences(entry.text, 3), entry, "[…]")
         wrong = tuple(other.label for other in strangers(world, entry.id, rng, 3))
         if told and wrong:
             yield Draft((entry.id,), entry.label, {"description": told}, wrong, difficulty=2)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from random import Random
 
 from vedette.forge.world import Entry, Tie, World
 from vedette.knowledge.record import Rel
 
 RESEARCH = "CWE-1000"  # the view that holds every weakness once and by its nature
-NEAR = 12  # entries that are looked at to find wrong ones
 
 
 def _in_research(tie: Tie) -> bool:
@@ -44,27 +44,17 @@ def chain(world: World, uid: str) -> list[str]:
     return found
 
 
-def kin(world: World, uid: str) -> set[str]:
+@lru_cache(maxsize=4096)
+def kin(world: World, uid: str) -> frozenset[str]:
     """All that a source ties to an entry of its kind: no wrong option for it."""
     tied = (*world.out(uid, Rel.RELATED_TO), *world.into(uid, Rel.RELATED_TO),
             *world.out(uid, Rel.CAN_PRECEDE), *world.into(uid, Rel.CAN_PRECEDE))  # fmt: skip
-    return ancestors(world, uid) | descendants(world, uid) | {tie.other for tie in tied}
+    return frozenset(ancestors(world, uid) | descendants(world, uid) | {tie.other for tie in tied})
 
 
 def strangers(world: World, uid: str, rng: Random, count: int, besides: Iterable[str] = ()) -> list[Entry]:
     """Near entries that no source ties to this one."""
     return world.near(uid, rng, count, besides=(*kin(world, uid), *besides))
-
-
-def apart(world: World, rng: Random, start: Sequence[str], refused: set[str], count: int) -> list[Entry]:
-    """Entries near to some of `start` and not among `refused`, each once."""
-    found: dict[str, Entry] = {}
-    for uid in start:
-        for entry in world.near(uid, rng, NEAR, besides=tuple(refused)):
-            found.setdefault(entry.id, entry)
-    picked = list(found.values())
-    rng.shuffle(picked)
-    return picked[:count]
 
 
 def _all(uid: str, step: Callable[[str], Iterable[str]]) -> set[str]:

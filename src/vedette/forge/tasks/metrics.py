@@ -18,7 +18,7 @@ VALUES = {
     "PR": {"N": "None", "L": "Low", "H": "High"},
     "UI": {"N": "None", "R": "Required"},
     "S": {"U": "Unchanged", "C": "Changed"},
-    **dict.fromkeys(("C", "I", "A"), {"N": "None", "L": "Low", "H": "High"}),
+    **{metric: {"N": "None", "L": "Low", "H": "High"} for metric in "CIA"},
 }
 MEANING = {
     "AV:N": "the flaw can be reached over a network, across routers",

@@ -99,7 +99,9 @@ def mitigates(world: World, rng: Random) -> Iterator[Draft]:
             continue
         asked = control if yes else near[0]
         found = _of(world, uid)
-        told = joined(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+        shown = [asked.id, *found] if yes else found
+        shown = list(dict.fromkeys(shown))[:8]
+        told = joined(sorted(shown)) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
         slots = {"control": asked.label, "technique": world.label(uid), "told": told,
                  "verdict": "is mapped to" if yes else "is not mapped to"}  # fmt: skip
         yield Draft((uid,), "Yes" if yes else "No", slots, sources=(asked.id,), difficulty=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from random import Random
 
 from cvss import CVSS2, CVSS3, CVSS4
@@ -11,10 +12,12 @@ from cvss.exceptions import CVSSError
 
 from vedette.forge.tasks.shared import first_sentences, flat
 from vedette.forge.world import Entry, World
-from vedette.knowledge.record import Cvss, Rel, VulnerabilityFacts
+from vedette.knowledge.record import Rel, VulnerabilityFacts
 
 SHORTEST, LONGEST = 60, 1_400  # characters of a description
 _UNFIT = re.compile(r"\*\* ?[A-Z]|rejected reason|CWE-\d|http-equiv", re.IGNORECASE)  # withdrawn, or gives it away
+_SCORE = re.compile(r"\s\(?CVSS[ :v]")  # some end in their own score
+_GERMAN = re.compile(r"(?<=[.!]) (?=[^.]*\b(?:wurde|Schwachstelle|betrifft|betroffen ist)\b)")  # some say all twice
 _BASE = {
     "3": ("AV", "AC", "PR", "UI", "S", "C", "I", "A"),
     "4": ("AV", "AC", "AT", "PR", "UI", "VC", "VI", "VA", "SC", "SI", "SA"),
@@ -23,10 +26,11 @@ _BASE = {
 
 
 def told(entry: Entry) -> str:
-    """The description on one line; "" where it is too short, or says what is asked."""
+    """The description on one line, without a score; "" where it is too short, or says what is asked."""
     if _UNFIT.search(entry.text):
         return ""
-    text = first_sentences(entry.text, 8) if len(entry.text) > LONGEST else flat(entry.text)
+    text = _SCORE.split(_GERMAN.split(flat(entry.text))[0])[0].strip()
+    text = first_sentences(text, 8) if len(text) > LONGEST else text
     return text if SHORTEST <= len(text) <= LONGEST else ""
 
 
@@ -59,13 +63,14 @@ def base_vector(facts: VulnerabilityFacts, version: str) -> str:
 
     `version`: "2", "3" or "4".
     """
-    found = {vector for one in facts.cvss if (vector := _base(one, version))}
+    found = {vector for one in facts.cvss if (vector := base(one.vector, version))}
     metrics = {vector.partition("/AV:")[2] for vector in found}
     return max(found) if len(metrics) == 1 else ""
 
 
-def _base(one: Cvss, version: str) -> str:
-    head, _, rest = one.vector.partition("/") if one.vector.startswith("CVSS:") else ("", "", one.vector)
+def base(vector: str, version: str) -> str:
+    """A vector's base metrics in their order; "" where it is of another version, or not well-formed."""
+    head, _, rest = vector.partition("/") if vector.startswith("CVSS:") else ("", "", vector)
     if (head[5:6] or "2") != version:
         return ""
     given = dict(part.split(":", 1) for part in rest.split("/") if ":" in part)
@@ -76,6 +81,7 @@ def _base(one: Cvss, version: str) -> str:
     return vector if base_score(vector) is not None else ""
 
 
+@lru_cache(maxsize=16_384)
 def base_score(vector: str) -> float | None:
     """Of a vector of any version; None for one that is not well-formed."""
     kind = CVSS4 if vector.startswith("CVSS:4") else CVSS3 if vector.startswith("CVSS:3") else CVSS2
