@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from random import Random
 
+from msgspec.structs import replace
+
 from vedette.forge.example import Kind
 from vedette.forge.task import Draft, Task
 from vedette.forge.tasks.shared import NOT_ENOUGH, first_sentences, flat, joined, steps
@@ -18,6 +20,8 @@ READ = 30_000
 MOST = 6  # products of a record that is shown
 _VERSION = r"\d+(?:\.\d+){1,3}"
 _RANGE = re.compile(rf"^(?:(?:>= )?({_VERSION}),? )?(<=?) ({_VERSION})$")
+TOLD = 0.8  # share of a title's words that the description has to hold
+_WORD = re.compile(r"[a-z]{4,}")
 _SHOWN = 500  # characters of a description in a record
 
 Case = tuple[Entry, str, VulnerabilityFacts]
@@ -26,9 +30,20 @@ Bounds = tuple[str, str, str]  # first affected version or "", "<" or "<=", last
 
 def _cases(world: World, rng: Random) -> Iterator[Case]:
     for entry, text, facts in cases(world, rng, READ, fact="affected"):
+        facts = replace(facts, affected=tuple(map(_plain, facts.affected)))
         named = [one for one in facts.affected if not re.match(r"^[a-z0-9_.-]+:", one.product)]  # no bare CPE
         if named and len(named) == len(facts.affected) <= MOST and len({one.product for one in named}) == len(named):
             yield entry, text, facts
+
+
+def _plain(one: Affected) -> Affected:
+    """ "Cisco Cisco IOS" is "Cisco IOS"; "< n/a" says nothing."""
+    words = one.product.split()
+    for count in (3, 2, 1):
+        if len(words) >= 2 * count and [*map(str.lower, words[:count])] == [*map(str.lower, words[count : 2 * count])]:
+            words = words[count:]
+            break
+    return replace(one, product=" ".join(words), versions="" if "n/a" in one.versions else one.versions)
 
 
 def _place(one: Affected) -> str:
@@ -141,7 +156,7 @@ def mended(world: World, rng: Random) -> Iterator[Draft]:
             one, limits = rng.choice(ranged)
             told = steps(f"The record gives {one.product} as affected: {one.versions}.",
                          f"\"< {limits[2]}\" means that all versions before {limits[2]} in this range are affected.",
-                         f"{limits[2]} itself is outside of the range, and it is the first version that is.")  # fmt: skip
+                         f"{limits[2]} itself is the first version above the range.")  # fmt: skip
             slots = {"cve": entry.id, "record": record(world, case), "product": one.product, "steps": told}
             yield Draft((entry.id,), limits[2], slots, difficulty=2)
 
@@ -158,7 +173,7 @@ def not_said(world: World, rng: Random) -> Iterator[Draft]:
 
 
 _MENDED = re.compile(
-    r"\b(fix(ed|es)?|patch(ed|es)?|upgrad|updat|before|prior to|resolved|addressed|mitigat|and earlier|below|through|later)\b",
+    r"\b(fix|patch|upgrad|updat|before|prior to|resolved|addressed|mitigat|and earlier|below|through|later|up to)",
     re.IGNORECASE,
 )
 
@@ -185,7 +200,9 @@ def headline(world: World, rng: Random) -> Iterator[Draft]:
     """The publisher's own title, where it is no copy of the text's beginning."""
     for entry, text, _ in cases(world, rng, READ, fact="affected"):
         name = flat(entry.name)
-        if 20 < len(name) < 140 and not text.startswith(name) and entry.id not in name and len(text) > 120:
+        words, known = _WORD.findall(name.lower()), text.lower()
+        told = words and sum(word in known for word in words) / len(words) >= TOLD
+        if told and 20 < len(name) < 140 and not text.startswith(name) and entry.id not in name and len(text) > 120:
             yield Draft((entry.id,), "", {"cve": entry.id, "description": text, "name": name}, keep=(name,))
 
 

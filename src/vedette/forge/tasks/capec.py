@@ -10,7 +10,7 @@ from vedette.forge.example import Kind
 from vedette.forge.task import Draft, Task
 from vedette.forge.tasks.cwe import lines, scopes
 from vedette.forge.tasks.lineage import ancestors, descendants, kin, strangers
-from vedette.forge.tasks.shared import NOT_ENOUGH, first_sentences, flat, joined, masked
+from vedette.forge.tasks.shared import NOT_ENOUGH, ended, first_sentences, flat, joined, masked
 from vedette.forge.world import Entry, World
 from vedette.knowledge.record import Kind as Entity
 from vedette.knowledge.record import PatternFacts, Rel
@@ -33,7 +33,7 @@ def flow(entry: Entry) -> list[tuple[str, str, str]]:
     for line in entry.texts.get("execution flow", "").splitlines():
         phase = line if line in PHASES else phase
         if phase and (step := _STEP.match(line)):
-            found.append((phase, flat(step[1]), flat(step[2])))
+            found.append((phase, flat(step[1]), ended(flat(step[2]))))
     return found
 
 
@@ -145,7 +145,7 @@ def rating(world: World, rng: Random) -> Iterator[Draft]:
     for entry, facts in _patterns(world, rng):
         for what, value in (("typical severity", facts.severity), ("likelihood of attack", facts.likelihood)):
             if value:
-                slots = {"pattern": entry.label, "what": what, "description": first_sentences(entry.text, 1)}
+                slots = {"pattern": entry.label, "what": what}
                 yield Draft((entry.id,), value, slots)
 
 

@@ -26,7 +26,9 @@ _HINT = re.compile(
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]{3,}")
 _BREAK = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 _COMMON = frozenset(
-    ["with", "this", "that", "from", "into", "used", "using", "during", "product", "software", "input", "data", "improper", "incorrect", "missing", "resource", "element", "elements", "special", "output", "page", "generation", "access", "application", "system", "information", "actor", "exposure"]
+    ("with", "this", "that", "from", "into", "used", "using", "during", "product", "software", "input", "data",
+     "improper", "incorrect", "missing", "resource", "element", "elements", "special", "output", "page", "generation",
+     "access", "application", "system", "information", "actor", "exposure")
 )  # fmt: skip
 _SHORT = 700  # characters of each text where a question shows several
 
@@ -41,7 +43,7 @@ def _slots(entry: Entry, text: str, root: Entry) -> dict[str, str]:
 
 
 def _rivals(world: World, uid: str, rng: Random, count: int) -> list[Entry]:
-    """Near weaknesses that vulnerabilities are mapped to in practice; of any kind, where there are too few near ones."""
+    """Near weaknesses that are in use for vulnerabilities; any that are in use, where there are too few near ones."""
     near = [one for one in strangers(world, uid, rng, 10) if world.mapped.get(one.id, 0) >= USED]
     if len(near) < count:
         refused = {uid, *kin(world, uid), *(one.id for one in near)}

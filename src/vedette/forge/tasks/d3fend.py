@@ -136,7 +136,7 @@ def _way(world: World, entry: Entry, tie: Tie, measure: Tie) -> dict[str, str]:
     name = _name(world, tie.other)
     return {
         "technique": entry.label, "artifact": name, "verb": _verb(tie.note), "measure": world.label(measure.other),
-        "act": _verb(measure.note), "tactic": _tactic(world, measure.other), "aim": TACTICS[_tactic(world, measure.other)],
+        "act": _verb(measure.note), "tactic": _tactic(world, measure.other),
     }  # fmt: skip
 
 
@@ -194,7 +194,8 @@ def reasoned(world: World, rng: Random) -> Iterator[Draft]:
                 f"{entry.label} {_verb(tie.note)} the artifact {_name(world, tie.other)}.",
                 f"Countermeasures that touch {_name(world, tie.other)}: "
                 + "; ".join(f"{world.label(m.other)} ({_tactic(world, m.other)})" for m in measures) + ".",
-                f"Of these, {joined(m.other for m in own)} serve{'s' if len(own) == 1 else ''} the tactic {asked}: {TACTICS[asked]}.",
+                f"Of these, {joined(m.other for m in own)} serve{'s' if len(own) == 1 else ''} the tactic {asked}: "
+                 f"{TACTICS[asked]}.",
             )  # fmt: skip
             slots = {"technique": entry.label, "artifact": _name(world, tie.other), "tactic": asked, "steps": told}
             if len(measures) <= MOST:

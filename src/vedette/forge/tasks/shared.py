@@ -37,3 +37,8 @@ def masked(text: str, entry: Entry, by: str = "this") -> str:
 def steps(*told: str) -> str:
     """Numbered lines, for an answer that shows its way."""
     return "\n".join(f"{number}. {one}" for number, one in enumerate((one for one in told if one), 1))
+
+
+def ended(text: str) -> str:
+    """With a full stop, where it has no end of a sentence."""
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."

@@ -15,6 +15,7 @@ from vedette.forge.world import Entry, World
 from vedette.knowledge.record import Rel, VulnerabilityFacts
 
 SHORTEST, LONGEST = 60, 1_400  # characters of a description
+TELLING = 110  # a shorter one is a title, from which no cause can be told
 _UNFIT = re.compile(r"\*\* ?[A-Z]|rejected reason|CWE-\d|http-equiv", re.IGNORECASE)  # withdrawn, or gives it away
 _SCORE = re.compile(r"\s\(?CVSS[ :v]")  # some end in their own score
 _GERMAN = re.compile(r"(?<=[.!]) (?=[^.]*\b(?:wurde|Schwachstelle|betrifft|betroffen ist)\b)")  # some say all twice
@@ -54,7 +55,7 @@ def rooted(world: World, rng: Random, count: int) -> Iterator[tuple[Entry, str, 
     """Vulnerabilities to which all sources give the same one weakness, with description and weakness."""
     for entry, text, _ in cases(world, rng, count, Rel.HAS_WEAKNESS):
         found = flaws(world, entry)
-        if len(found) == 1:
+        if len(found) == 1 and len(text) >= TELLING:
             yield entry, text, world.entries[found[0]]
 
 
