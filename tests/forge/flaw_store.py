@@ -270,8 +270,8 @@ def vulnerabilities() -> dict[str, list[Record]]:
             f"CVE-2012-{6000 + n}",
             Kind.VULNERABILITY,
             texts=texts(
-                description=f"Unspecified vulnerability in the Shop{n} component in Maker Suite allows remote attackers to "
-                "affect secrecy via unknown vectors."
+                description=f"Unspecified vulnerability in the Shop{n} component in Maker Suite lets remote attackers "
+                "affect secrecy by unknown vectors."
             ),
         )
         for n in range(8)

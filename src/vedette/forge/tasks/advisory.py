@@ -22,6 +22,12 @@ _VERSION = r"\d+(?:\.\d+){1,3}"
 _RANGE = re.compile(rf"^(?:(?:>= )?({_VERSION}),? )?(<=?) ({_VERSION})$")
 TOLD = 0.8  # share of a title's words that the description has to hold
 _WORD = re.compile(r"[a-z]{4,}")
+_BREAK = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9])")
+_FLAW = re.compile(
+    r"vulnerab|allow|attack|flaw|overflow|inject|lead|could|bypass|expos|fail|does not|issue", re.IGNORECASE
+)
+    r"vulnerab|allow|attack|flaw|overflow|inject|lead|could|bypass|expos|fail|does not|issue", re.IGNORECASE
+)
 _SHOWN = 500  # characters of a description in a record
 
 Case = tuple[Entry, str, VulnerabilityFacts]
@@ -65,10 +71,19 @@ def record(world: World, case: Case) -> str:
     return "\n".join(f"{name}: {value}" for name, value in parts if value)
 
 
+def gist(text: str) -> str:
+    """The first sentence that tells of a flaw: some begin by presenting the product."""
+    sentences = first_sentences(text, 4).replace("\n", " ")
+    parts = _BREAK.split(sentences)
+    return next((part for part in parts if _FLAW.search(part)), parts[0])
+
+
 def bounds(one: Affected) -> Bounds | None:
     """Of a plain range of dotted numbers; None for all others."""
     found = _RANGE.match(one.versions)
-    return (found[1] or "", found[2], found[3]) if found else None
+    if not found or (found[1] and _key(found[1]) >= _key(found[3])):
+        return None
+    return found[1] or "", found[2], found[3]
 
 
 def within(version: str, limits: Bounds) -> bool:
@@ -220,7 +235,7 @@ def summary(world: World, rng: Random) -> Iterator[Draft]:
         given = record(world, case) + (f"\nSSVC exploitation: {facts.ssvc.exploitation}" if use and facts.ssvc else "")
         slots = {"cve": entry.id, "record": given, "weakness": "; ".join(map(world.label, found)), "places": places,
                  "score": f"{value:.1f}", "severity": severity(value), "use": use,
-                 "what": first_sentences(text, 1)}  # fmt: skip
+                 "what": gist(text)}  # fmt: skip
         yield Draft((entry.id,), "", slots, keep=(entry.id, f"{value:.1f}", places), sources=tuple(found), difficulty=2)
 
 
@@ -234,7 +249,7 @@ def ticket(world: World, rng: Random) -> Iterator[Draft]:
         value = base_score(vector) or 0.0
         told = "\n".join(f"- Update {one.product} to {limits[2]} or a later version." for one, limits in ranged)
         slots = {"cve": entry.id, "record": record(world, case), "severity": severity(value), "score": f"{value:.1f}",
-                 "product": ranged[0][0].product, "actions": told, "what": first_sentences(text, 1),
+                 "product": ranged[0][0].product, "actions": told, "what": gist(text),
                  "places": "\n".join(f"- {_place(one)}" for one in facts.affected)}  # fmt: skip
         yield Draft((entry.id,), "", slots, keep=(entry.id, ranged[0][1][2]), difficulty=2)
 

@@ -33,7 +33,7 @@ def flow(entry: Entry) -> list[tuple[str, str, str]]:
     for line in entry.texts.get("execution flow", "").splitlines():
         phase = line if line in PHASES else phase
         if phase and (step := _STEP.match(line)):
-            found.append((phase, flat(step[1]), ended(flat(step[2]))))
+            found.append((phase, flat(step[1]).rstrip("."), ended(flat(step[2]))))
     return found
 
 
@@ -97,7 +97,8 @@ def prerequisites(world: World, rng: Random) -> Iterator[Draft]:
 
 def needs(world: World, rng: Random) -> Iterator[Draft]:
     for entry, _ in _patterns(world, rng):
-        told = masked(flat(entry.texts.get("prerequisites", "")), entry, "[…]")
+        required = (ended(flat(line)) for line in entry.texts.get("prerequisites", "").splitlines() if line.strip())
+        told = masked(" ".join(required), entry, "[…]")
         wrong = tuple(other.label for other in strangers(world, entry.id, rng, 3))
         if 80 < len(told) < 1200 and wrong:
             yield Draft((entry.id,), entry.label, {"prerequisites": told}, wrong, difficulty=3)

@@ -21,7 +21,7 @@ COUNTS = {2: "two", 3: "three", 4: "four"}
 READ = 2  # vulnerabilities that are read for one example that is wanted
 _VAGUE = re.compile(r"^(Multiple )?[Uu]nspecified vulnerabilit(y|ies) in ", re.MULTILINE)
 _HINT = re.compile(
-    r"overflow|injection|traversal|script|race|pointer|free|bounds|privilege check|crypto", re.IGNORECASE
+    r"overflow|injection|traversal|script|race|pointer|free|bounds|crypto|redirect|password|NOTE:", re.IGNORECASE
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z-]{3,}")
 _BREAK = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from random import Random
 
@@ -16,6 +17,7 @@ from vedette.knowledge.record import Rel
 
 Route = tuple[str, str, str]  # weakness, attack pattern, technique
 READ = 40_000
+EACH = 250  # vulnerabilities of one root cause: some are behind every tenth one
 MOST = 12
 
 
@@ -157,9 +159,10 @@ def _by_pattern(world: World, weakness: str) -> list[str]:
 
 def _found(world: World, rng: Random) -> Iterator[tuple[Entry, str, Entry]]:
     """Vulnerabilities whose root cause leads to techniques, with description and root."""
-    leads: dict[str, bool] = {}
+    given: Counter[str] = Counter()
     for entry, text, root in rooted(world, rng, READ):
-        if leads.setdefault(root.id, bool(_reached(world, root.id))):
+        if given[root.id] < EACH and _reached(world, root.id):
+            given[root.id] += 1
             yield entry, text, root
 
 
