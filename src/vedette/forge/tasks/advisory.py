@@ -26,8 +26,6 @@ _BREAK = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9])")
 _FLAW = re.compile(
     r"vulnerab|allow|attack|flaw|overflow|inject|lead|could|bypass|expos|fail|does not|issue", re.IGNORECASE
 )
-    r"vulnerab|allow|attack|flaw|overflow|inject|lead|could|bypass|expos|fail|does not|issue", re.IGNORECASE
-)
 _SHOWN = 500  # characters of a description in a record
 
 Case = tuple[Entry, str, VulnerabilityFacts]

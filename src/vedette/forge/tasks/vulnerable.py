@@ -16,6 +16,11 @@ from vedette.knowledge.record import Rel, VulnerabilityFacts
 
 SHORTEST, LONGEST = 60, 1_400  # characters of a description
 TELLING = 110  # a shorter one is a title, from which no cause can be told
+_OPEN = re.compile(r"unspecified|unknown|via a crafted application|classified as problematic", re.IGNORECASE)
+_WORD = re.compile(r"[A-Za-z]{5,}")
+_COMMON = frozenset(
+    ("improper", "incorrect", "missing", "input", "resource", "access", "element", "special", "product", "information")
+)
 _UNFIT = re.compile(r"\*\* ?[A-Z]|rejected reason|CWE-\d|http-equiv", re.IGNORECASE)  # withdrawn, or gives it away
 _SCORE = re.compile(r"\s\(?CVSS[ :v]")  # some end in their own score
 _GERMAN = re.compile(r"(?<=[.!]) (?=[^.]*\b(?:wurde|Schwachstelle|betrifft|betroffen ist)\b)")  # some say all twice
@@ -55,8 +60,14 @@ def rooted(world: World, rng: Random, count: int) -> Iterator[tuple[Entry, str, 
     """Vulnerabilities to which all sources give the same one weakness, with description and weakness."""
     for entry, text, _ in cases(world, rng, count, Rel.HAS_WEAKNESS):
         found = flaws(world, entry)
-        if len(found) == 1 and len(text) >= TELLING:
+        if len(found) == 1 and len(text) >= TELLING and _tells(text, world.entries[found[0]]):
             yield entry, text, world.entries[found[0]]
+
+
+def _tells(text: str, root: Entry) -> bool:
+    """False for a text that leaves the flaw open and has no word of the weakness's name."""
+    names = (word.lower() for word in _WORD.findall(root.name))
+    return not _OPEN.search(text) or any(word in text.lower() for word in names if word not in _COMMON)
 
 
 def base_vector(facts: VulnerabilityFacts, version: str) -> str:
