@@ -12,6 +12,16 @@ from vedette.forge.world import World
 
 GROUPS = (
     "attack_technique",
+    "cwe",
+    "cwe_hierarchy",
+    "capec",
+    "cve_weakness",
+    "cve_cvss",
+    "cve_exploitation",
+    "advisory",
+    "d3fend",
+    "nist",
+    "paths",
 )  # modules of `forge.tasks`, in the order of the curriculum  # fmt: skip
 
 

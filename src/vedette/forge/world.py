@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from vedette.forge.example import Source
-from vedette.knowledge.record import Facts, Kind, Link, Record, Rel, decode
+from vedette.knowledge.record import Cvss, Facts, Kind, Link, Record, Rel, VulnerabilityFacts, decode
 from vedette.knowledge.sources import rank, sources
 from vedette.knowledge.spool import encoder
 from vedette.knowledge.store import Knowledge
 
+FEW = 5  # vulnerabilities that are remembered of one vector
 ALIKE = 12  # neighbours by meaning that wrong options are drawn from
 
 
@@ -61,6 +63,8 @@ class World:
         self.store = store
         self._made: dict[Kind, tuple[list[Entry], NDArray[np.float32]]] = {}
         self._units = {unit.name: unit for unit in store.units}
+        self._listed: dict[tuple[Rel | None, str], list[str]] = {}  # ids of vulnerabilities
+        self._neighbours: dict[str, list[Entry]] = {}
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
@@ -134,6 +138,11 @@ class World:
         return [self.entries[tie.other] for tie in self.into(uid, Rel.CHILD_OF)]
 
     def _alike(self, own: Entry) -> list[Entry]:
+        if own.id not in self._neighbours:
+            self._neighbours[own.id] = self._by_meaning(own)
+        return self._neighbours[own.id]
+
+    def _by_meaning(self, own: Entry) -> list[Entry]:
         same, vectors = self._vectors(own.kind)
         places = {e.id: n for n, e in enumerate(same)}
         scores = vectors @ vectors[places[own.id]]
@@ -147,11 +156,12 @@ class World:
             self._made[kind] = same, np.asarray(encoder("static").encode(texts), dtype=np.float32)
         return self._made[kind]
 
-    def vulnerabilities(self, rng: Random, count: int, linked: Rel | None = None) -> Iterator[Entry]:
-        """Up to so many active ones in a random order; `linked`: only those that have such a link."""
-        where = "AND number IN (SELECT record FROM link WHERE rel = ?)" if linked else ""
-        sql = f"SELECT DISTINCT id FROM record WHERE kind = 'vulnerability' AND status = 'active' {where} ORDER BY id"  # noqa: S608
-        ids = [uid for (uid,) in self.store.db.execute(sql, (linked,) if linked else ())]
+    def vulnerabilities(self, rng: Random, count: int, linked: Rel | None = None, fact: str = "") -> Iterator[Entry]:
+        """Up to so many active ones in a random order; `linked`: only those that have such a link.
+
+        `fact`: only those of which a source states this fact, as "kev": a field of VulnerabilityFacts.
+        """
+        ids = self._vulnerable(linked, fact)
         chosen = rng.sample(ids, min(count, len(ids)))
         for start in range(0, len(chosen), 500):
             part = json.dumps(chosen[start : start + 500])
@@ -159,15 +169,54 @@ class World:
                 "SELECT r.unit, r.body FROM json_each(?) j JOIN record r ON r.id = j.value ORDER BY j.key, r.unit",
                 (part,),
             )
-            yield from (entry for entry in _merged(self.store, rows) if entry.text)
+            for entry in _merged(self.store, rows):
+                if entry.text:
+                    yield entry
+
+    def _vulnerable(self, linked: Rel | None, fact: str) -> list[str]:
+        if (linked, fact) not in self._listed:
+            where = "AND number IN (SELECT record FROM link WHERE rel = ?)" if linked else ""
+            where += " AND instr(body, ?) > 0" if fact else ""  # a quote within a text is escaped: no text matches
+            sql = (
+                f"SELECT DISTINCT id FROM record WHERE kind = 'vulnerability' AND status = 'active' {where} ORDER BY id"  # noqa: S608
+            )
+            values = [*([linked] if linked else []), *([f'"{fact}":'.encode()] if fact else [])]
+            self._listed[linked, fact] = [uid for (uid,) in self.store.db.execute(sql, values)]
+        return self._listed[linked, fact]
 
     def source(self, uid: str, units: Sequence[str] = ()) -> Source:
-        """Of an entry by its first unit; `units` of one that is not in memory."""
+        """Of an entry by its first unit; `units` of one that is not in memory, or else they are looked up."""
         entry = self.entries.get(uid)
-        first = (units or (entry.units if entry else ("",)))[0]
+        first = (units or (entry.units if entry else self._units_of(uid)) or ("",))[0]
         unit = self._units.get(first)
         known = sources().get(unit.source) if unit else None
         return Source(uid, first, (unit.release or unit.on) if unit else "", known.licence if known else "")
+
+    def _units_of(self, uid: str) -> tuple[str, ...]:
+        rows = self.store.db.execute("SELECT unit FROM record WHERE id = ?", (uid,))
+        names = [self.store.unit_numbers[number].name for (number,) in rows]
+        return tuple(sorted(names, key=lambda name: (rank(name.partition("/")[0]), name)))
+
+    @cached_property
+    def vectors(self) -> dict[str, list[str]]:
+        """Every CVSS vector as sources write it, with ids of vulnerabilities that have it: a few of them."""
+        sql = (
+            "SELECT id, json_extract(CAST(body AS TEXT), '$.facts.cvss') FROM record "
+            "WHERE kind = 'vulnerability' AND status = 'active' AND instr(body, ?) > 0 ORDER BY id"
+        )
+        found: dict[str, list[str]] = {}
+        for uid, raw in self.store.db.execute(sql, (b'"cvss":',)):
+            for one in msgspec.json.decode(raw, type=list[Cvss]) if raw else ():
+                ids = found.setdefault(one.vector, [])
+                if len(ids) < FEW:
+                    ids.append(uid)
+        return found
+
+    @cached_property
+    def mapped(self) -> dict[str, int]:
+        """Weakness → how many statements give it to a vulnerability."""
+        sql = "SELECT target, count(*) FROM link WHERE rel = ? GROUP BY target"
+        return dict(self.store.db.execute(sql, (Rel.HAS_WEAKNESS,)))
 
 
 def _merged(store: Knowledge, rows: Iterable[tuple[int, bytes]]) -> Iterator[Entry]:
@@ -199,9 +248,21 @@ def _entry(group: list[tuple[str, Record]]) -> Entry:
         kind=first.kind,
         name=next((r.name for r in records if r.name), ""),
         domain=next((r.domain for r in records if r.domain), ""),
-        facts=next((r.facts for r in records if r.facts), None),
+        facts=_facts(records),
         texts=texts,
         links=tuple(link for r in records for link in r.links),
         units=tuple(name for name, _ in ordered),
         published=first.published,
+    )
+
+
+def _facts(records: Sequence[Record]) -> Facts | None:
+    """Of the first that has any; of a vulnerability, each fact of the first that states it."""
+    known = [record.facts for record in records if record.facts]
+    stated = [facts for facts in known if isinstance(facts, VulnerabilityFacts)]
+    if len(stated) < 2:
+        return known[0] if known else None
+    fields = VulnerabilityFacts.__struct_fields__
+    return VulnerabilityFacts(
+        **{f: next((v for one in stated if (v := getattr(one, f))), getattr(stated[0], f)) for f in fields}
     )

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from vedette.forge.world import Entry
 
+NOT_ENOUGH = "Not enough evidence"  # the exact answer where the sources do not hold one
+
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"“(])")
 _SPACE = re.compile(r"\s+")
 
@@ -30,3 +32,13 @@ def masked(text: str, entry: Entry, by: str = "this") -> str:
     pattern = "|".join(re.escape(word) for word in (entry.id, entry.name) if word)
     told = re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", by, text, flags=re.IGNORECASE)
     return told if len(told) > 20 else ""
+
+
+def steps(*told: str) -> str:
+    """Numbered lines, for an answer that shows its way."""
+    return "\n".join(f"{number}. {one}" for number, one in enumerate((one for one in told if one), 1))
+
+
+def ended(text: str) -> str:
+    """With a full stop, where it has no end of a sentence."""
+    return text if text.endswith((".", "!", "?", ":")) else f"{text}."
