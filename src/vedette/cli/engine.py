@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
@@ -71,7 +70,9 @@ class Colleague:
     def __init__(self, wish: Wish) -> None:
         self.wish = wish
         self.trouble: VedetteError | None = None
-        self._runner = asyncio.Runner()
+        from asyncio import Runner  # which opens a pair of sockets when it first runs
+
+        self._runner = Runner()
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
 
@@ -142,6 +143,8 @@ class Colleague:
         return found
 
     async def _words(self, skill: Triage, cases: Sequence[Case]) -> None:
+        from asyncio import as_completed
+
         from vedette.knowledge.store import Knowledge
         from vedette.skills.triage import engine as words
 
@@ -151,7 +154,7 @@ class Colleague:
         keys = {case.id: words.key(case, engine.identity, way, redacts) for case in cases}
         fresh = [case for case in cases if said.get(case.id, ("",))[0] != keys[case.id]]
         with Knowledge.open() as store, _progress(len(fresh)) as step:
-            for made in asyncio.as_completed(
+            for made in as_completed(
                 [words.worded(case, engine, store, way, _redaction(case) if redacts else None) for case in fresh]
             ):
                 case = await made
@@ -176,12 +179,14 @@ def _redaction(case: Case | None = None) -> Hiding:
 
 async def _until(stopped: Callable[[], bool], work: object) -> None:
     """The work, broken off when the user asks for it."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    from asyncio import ensure_future, wait
+
+    task = ensure_future(work)  # type: ignore[call-overload]
     while not task.done():
-        await asyncio.wait([task], timeout=0.2)
+        await wait([task], timeout=0.2)
         if stopped():
             task.cancel()
-            await asyncio.wait([task])
+            await wait([task])
             return
     await task
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections import Counter
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vedette.cli.engine import Context
-from vedette.config import load_toml
 
 if TYPE_CHECKING:
     from vedette.forge.make import Made
@@ -94,6 +92,8 @@ def run(
             second = await stack.enter_async_context(opened(judge, how)) if judge and judge != teacher else first
             return await refined(wanted, places, Models(first, second if judge else None), work, step)
 
+    import asyncio
+
     began = time.monotonic()
     with _progress(progress, "rows") as step:
         made, outcomes = asyncio.run(go(step))
@@ -103,6 +103,7 @@ def run(
 
 
 def _recipe(file: Path, seed: int | None) -> Recipe:
+    from vedette.config import load_toml
     from vedette.forge.recipe import Recipe
 
     wanted = load_toml(file, Recipe)

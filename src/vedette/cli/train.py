@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from vedette.config import load_toml
 from vedette.errors import ConfigError
 
 _DATA, _WORK = Path("../shared/data"), Path("build/experts")
@@ -50,6 +49,8 @@ def encoder(
         from vedette.train.encoder import Places, Recipe, train
     except ModuleNotFoundError as error:
         raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[train,torch]'") from error
+    from vedette.config import load_toml
+
     for found in train(load_toml(recipe, Recipe), Places(data, benchmarks, teacher), out):
         print(found)
 

@@ -122,7 +122,7 @@ def triage(
         State(out / STATE) as state,
         Backgrounds(Knowledge.open) as backgrounds,
         _stoppable() as stopped,
-        Colleague(Wish(model, context, tuple(adapter or ()), seed, redact)) as colleague,
+        Colleague(Wish(model, context, tuple(adapter or ()), seed, redact)) if model else nullcontext() as colleague,
     ):
         apart = possible() and not follow and STDIN not in inputs
         positions = state.positions()
@@ -140,7 +140,8 @@ def triage(
             skill = _skill(state, owner, weights, miss_bound, backgrounds)  # while the reader is at work
             skill.reader = RuleReader(_experts) if experts else None
             desk = _Desk(skill, out, lambda queue: _show(queue, view, width, top, explain), day, every)
-            desk.words = (lambda cases: colleague.put_into_words(skill, cases[:worded], stopped)) if model else None
+            if colleague:
+                desk.words = lambda cases: colleague.put_into_words(skill, cases[:worded], stopped)
             _take_in(skill, chunks)
         desk.finish()
         counts = state.counts()
@@ -149,7 +150,7 @@ def triage(
         raise typer.Exit(INTERRUPTED)
     if counts.read and counts.read == counts.rejected:
         raise typer.Exit(InputError.exit_code)
-    if colleague.trouble:
+    if colleague and colleague.trouble:
         raise colleague.trouble
 
 
