@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vedette.forge.build import Builder, Recipe
+from vedette.forge.build import Builder, Plan
 from vedette.forge.example import Example, Kind
 from vedette.forge.task import tasks
 from vedette.forge.world import World
@@ -38,7 +38,7 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def made(world: World) -> dict[str, list[Example]]:
     found: dict[str, list[Example]] = {}
-    for example in Builder(world, Recipe(groups=GROUPS, cap=60)).examples():
+    for example in Builder(world, Plan(groups=GROUPS, cap=60), 7).examples():
         found.setdefault(example.task, []).append(example)
     return found
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from vedette.forge import world as forge_world
-from vedette.forge.build import Builder, Recipe
+from vedette.forge.build import Builder, Plan
 from vedette.forge.example import ANSWER, EXACT, Example, Kind
 from vedette.forge.task import tasks
 from vedette.forge.tasks import advisory, cve_exploitation, lineage, metrics, vulnerable
@@ -47,7 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def made(world: World) -> dict[str, list[Example]]:
     found: dict[str, list[Example]] = {}
-    for example in Builder(world, Recipe(groups=GROUPS, cap=200)).examples():
+    for example in Builder(world, Plan(groups=GROUPS, cap=200), 7).examples():
         found.setdefault(example.task, []).append(example)
     return found
 
@@ -81,9 +81,9 @@ def test_kinds_are_many(made: dict[str, list[Example]]) -> None:
 
 
 def test_same_seed_gives_the_same(world: World, made: dict[str, list[Example]]) -> None:
-    again = [e.id for e in Builder(world, Recipe(groups=("cwe", "paths"), cap=200)).examples()]
+    again = [e.id for e in Builder(world, Plan(groups=("cwe", "paths"), cap=200), 7).examples()]
     assert again == [e.id for name, es in made.items() if name.split("/")[0] in ("cwe", "paths") for e in es]
-    other = [e.id for e in Builder(world, Recipe(groups=("cwe", "paths"), cap=200, seed=8)).examples()]
+    other = [e.id for e in Builder(world, Plan(groups=("cwe", "paths"), cap=200), 8).examples()]
     assert again != other
 
 
