@@ -32,7 +32,7 @@ from typing import Any
 
 import msgspec
 
-from vedette.bench.statistics import bootstrap
+from vedette.statistics import bootstrap
 from vedette.errors import VedetteError
 from vedette.knowledge.build import units
 from vedette.knowledge.overview import examine

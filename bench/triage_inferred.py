@@ -19,7 +19,7 @@ from zlib import crc32
 
 import msgspec
 
-from vedette.bench.statistics import bootstrap
+from vedette.statistics import bootstrap
 from vedette.experts import Experts
 from vedette.knowledge.record import decode
 from vedette.knowledge.store import Knowledge

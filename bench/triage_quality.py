@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from vedette.bench.statistics import bootstrap, calibration_error, ratio
+from vedette.statistics import bootstrap, calibration_error, ratio
 from vedette.connect.read import read
 from vedette.manifest import atomic_write
 from vedette.skills.triage.model import Model

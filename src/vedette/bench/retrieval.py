@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from vedette.bench.questions import ABOUT, Question
-from vedette.bench.statistics import bootstrap
+from vedette.statistics import bootstrap
 from vedette.knowledge.record import Kind
 from vedette.knowledge.store import Knowledge
 
