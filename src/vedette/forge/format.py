@@ -33,7 +33,7 @@ from vedette.guard.neutralise import escaped, visible
 
 LONGEST = 600  # characters of an item
 FILE_NAME = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]*)\.v(?P<version>[1-9][0-9]{0,5})\.md")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _TASK = re.compile(r"[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?")
 _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
 _PROMPT = Path(__file__).with_name("format-render.v1.md")
@@ -148,7 +148,7 @@ def fault(line: Line) -> str:
 
 def checked(made: Format, where: str) -> Format:
     """Raises ConfigError where a name, the number of items or an item is not as it has to be."""
-    if not _NAME.fullmatch(made.name):
+    if not NAME.fullmatch(made.name):
         raise ConfigError(f"bad name '{made.name}'", where=where, remedy="lower case letters, digits and '-'")
     for task in made.tasks or ("",):
         if not _TASK.fullmatch(task):

@@ -131,8 +131,14 @@ class Reviews:
             who = len(self.reviewers)
             names = "; ".join(f"{line.section}: '{line.text[:40]}'" for line in left[:3])
             more = f" and {len(left) - 3} more" if len(left) > 3 else ""
-            remedy = "decide them with `vedette forge format review`" + (", or settle what reviewers disagree on" * (who > 1))
-            raise ConfigError(f"{len(left)} of {len(self.made.lines)} items are undecided: {names}{more}", where=self.made.label, remedy=remedy)
+            remedy = "decide them with `vedette forge format review`" + (
+                ", or settle what reviewers disagree on" * (who > 1)
+            )
+            raise ConfigError(
+                f"{len(left)} of {len(self.made.lines)} items are undecided: {names}{more}",
+                where=self.made.label,
+                remedy=remedy,
+            )
         lines = tuple(
             Line(line.section, settled[line].text) if settled[line].verdict is Verdict.EDIT else line
             for line in self.made.lines

@@ -137,7 +137,9 @@ def _held(folder: Path, shipped: bool) -> Iterator[Held]:
 
 
 def _check(made: Format, path: Path, approval: Approval | None) -> None:
-    newer = f"undo it, or save your changes as {made.name}.v{made.version + 1}.md with status = \"draft\" and approve that"
+    newer = (
+        f'undo it, or save your changes as {made.name}.v{made.version + 1}.md with status = "draft" and approve that'
+    )
     if approval and approval.sha256 != made.sha256:
         what = f"was edited after {printable(approval.by)} approved it on {approval.on}"
         raise ArtefactError(what, where=str(path), remedy=newer)

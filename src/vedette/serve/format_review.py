@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from vedette.errors import ConfigError, OutputError
-from vedette.forge.format import Format, Line, Section
+from vedette.forge.format import Line, Section
 from vedette.forge.review import RATINGS, Opinion, Reviews, Verdict, open_lines
 from vedette.serve.local import Reply
 from vedette.serve.page import page, told
@@ -34,7 +34,9 @@ class ReviewSite:
             except ConfigError as error:
                 faults[line] = str(error)
             except OutputError as error:
-                return Reply(page(self.made.label, self._body(fields, {line: str(error)}, "")), HTTPStatus.INSUFFICIENT_STORAGE)
+                return Reply(
+                    page(self.made.label, self._body(fields, {line: str(error)}, "")), HTTPStatus.INSUFFICIENT_STORAGE
+                )
         if faults:
             body = self._body(fields, faults, f"{saved} saved.")
             return Reply(page(self.made.label, body), HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -56,7 +58,8 @@ class ReviewSite:
         said = self.reviews.of(self.by)
         count = len(self.made.lines)
         yield f"<header><h1>{told(self.made.label)}</h1>"
-        yield f'<p class="dim">{told(self.made.status)} for {told(", ".join(self.made.tasks))} · reviewed by {told(self.by)}'
+        tasks = told(", ".join(self.made.tasks))
+        yield f'<p class="dim">{self.made.status} for {tasks} · reviewed by {told(self.by)}'
         yield f" · {len(said)} of {count} items decided</p>"
         if note:
             yield f'<p class="note" role="status">{told(note)}</p>'
@@ -80,7 +83,8 @@ class ReviewSite:
         if left:
             yield f"<p>{left} of {len(self.made.lines)} items are undecided. Run the command again to go on.</p>"
         else:
-            yield f"<p>All items are decided. Next: <code>vedette forge format approve {told(self.made.label)}</code></p>"
+            command = f"vedette forge format approve {told(self.made.label)} --by …"
+            yield f"<p>All items are decided. Next: <code>{command}</code></p>"
 
 
 def _key(line: Line) -> str:
@@ -106,7 +110,9 @@ def _typed(line: Line, fields: Fields, said: Opinion | None) -> tuple[str, str, 
     """(verdict, text, rating, comment) as they stand in the form: what was typed, or what was saved."""
     key = _key(line)
     if any(name.endswith(key) for name in fields):
-        verdict, text, rating, comment = (fields.get(f"{name}-{key}", "") for name in ("verdict", "text", "rating", "comment"))
+        verdict, text, rating, comment = (
+            fields.get(f"{name}-{key}", "") for name in ("verdict", "text", "rating", "comment")
+        )
         return verdict, text or line.text, rating, comment
     if said is None:
         return "", line.text, "", ""
@@ -118,7 +124,7 @@ def _item(number: int, line: Line, typed: tuple[str, str, str, str], fault: str)
     verdict, text, rating, comment = typed
     mark = verdict if verdict in set(Verdict) else ""
     name = f"{line.section} {number}"
-    yield f'<article id="{key}" class="{mark}"><p>{number}. {told(line.text)}</p>'
+    yield f'<article id="{key}" class="{mark}"><p class="item">{number}. {told(line.text)}</p>'
     if fault:
         yield f'<p class="fault">{told(fault)}</p>'
     yield f'<fieldset><legend class="dim">{name}</legend>'
@@ -130,5 +136,6 @@ def _item(number: int, line: Line, typed: tuple[str, str, str, str], fault: str)
         for value in ("", *RATINGS)
     )
     yield f'<label>rating <select name="rating-{key}">{options}</select></label>'
-    yield f'<label class="wide">comment <input name="comment-{key}" value="{told(comment)}" maxlength="1000"></label></fieldset>'
+    comment_box = f'<input name="comment-{key}" value="{told(comment)}" maxlength="1000">'
+    yield f'<label class="wide">comment {comment_box}</label></fieldset>'
     yield f'<textarea name="text-{key}" aria-label="{name}, edited">{told(text)}</textarea></article>'

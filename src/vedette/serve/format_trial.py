@@ -16,7 +16,8 @@ def trial_page(made: Format, trials: Sequence[Trial], model: str) -> str:
 def _body(made: Format, trials: Sequence[Trial], model: str) -> Iterator[str]:
     passed = sum(trial.passes for trial in trials)
     yield f"<h1>{told(made.label)}</h1>"
-    yield f'<p class="dim">tried with {told(model)} · {passed} of {len(trials)} answers would be kept · sha256 {made.sha256}</p>'
+    yield f'<p class="dim">tried with {told(model)} · {passed} of {len(trials)} answers would be kept</p>'
+    yield f'<p class="dim">sha256 {made.sha256}</p>'
     for number, trial in enumerate(trials, start=1):
         yield f'<article class="{"accept" if trial.passes else "reject"}"><h2>{number}. {told(trial.sample.task)}</h2>'
         yield f'<div class="told">{told_lines(trial.sample.question)}</div><div class="pair">'
