@@ -138,7 +138,7 @@ def approve(
     path = shelf.freeze(made, by)
     before = len(reviews.made.lines)
     edited = len(set(made.lines) - set(reviews.made.lines))
-    print(f"{path}: approved, {before - len(made.lines) + 0} of {before} items dropped, {edited} edited")
+    print(f"{path}: approved, {before - len(made.lines)} of {before} items dropped, {edited} edited")
     print(f"sha256 {made.sha256}")
 
 

@@ -7,7 +7,8 @@ from vedette.errors import ConfigError
 from vedette.forge.format import Line
 from vedette.forge.review import Opinion, Reviews, Verdict, open_lines
 
-HELP = "[a]ccept  [e]dit  [r]eject  [s]kip  [q]uit, with a rating if you like: a 4"
+HELP = "a accept, e edit, r reject, s skip, q quit; a rating of 1 to 5 may follow, as in: a 4"
+_ASK = "a e r s q"
 _VERDICTS = {"a": Verdict.ACCEPT, "e": Verdict.EDIT, "r": Verdict.REJECT}
 
 
@@ -21,6 +22,7 @@ def in_terminal(reviews: Reviews, by: str) -> None:
 
     lines = open_lines(reviews.made, reviews.of(by))
     count = len(reviews.made.lines)
+    print(HELP)
     try:
         for number, line in enumerate(lines, start=count - len(lines) + 1):
             show(lambda width, line=line, number=number: asked(line, number, count, width))  # type: ignore[misc]
@@ -36,7 +38,7 @@ def in_terminal(reviews: Reviews, by: str) -> None:
 def _decide(reviews: Reviews, by: str, line: Line) -> None:
     """Asks until the answer can be kept."""
     while True:
-        key, _, rating = _read(HELP).lower().partition(" ")
+        key, _, rating = _read(_ASK).lower().partition(" ")
         if key in {"q", "quit"}:
             raise _Quit
         if key in {"s", "skip"}:

@@ -46,7 +46,7 @@ def _front(lines: Sequence[str], where: str) -> Front:
         number = int(place[1]) + 1 if place else 1
         raise ConfigError(f"not valid TOML: {exc}", where=f"{where}:{number}", remedy="correct it") from exc
     except ValidationError as exc:
-        error = exc.errors(include_url=False)[0]
+        error = min(exc.errors(include_url=False), key=lambda error: error["type"] != "extra_forbidden")
         key = str(error["loc"][0])
         number = next((n for n, line in enumerate(lines, start=2) if line.strip().startswith(key)), 1)
         remedy = near(key, list(Front.model_fields)) if error["type"] == "extra_forbidden" else "correct it"
