@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 from vedette.errors import ConfigError, OutputError
-from vedette.forge.format import Line, Section
+from vedette.forge.format import Line, Section, flat
 from vedette.forge.review import RATINGS, Opinion, Reviews, Verdict, open_lines
 from vedette.serve.local import Reply
 from vedette.serve.page import page, told
@@ -95,14 +95,14 @@ def _opinion(line: Line, fields: Fields) -> Opinion | None:
     """None for an item that was left alone."""
     key = _key(line)
     verdict, rating = fields.get(f"verdict-{key}", ""), fields.get(f"rating-{key}", "")
-    comment = " ".join(fields.get(f"comment-{key}", "").split())
+    comment = flat(fields.get(f"comment-{key}", ""))
     if not verdict:
         if rating or comment:
             raise ConfigError("no verdict", remedy="choose accept, edit or reject beside the rating or comment")
         return None
     if verdict not in set(Verdict) or rating not in {"", *map(str, RATINGS)}:
         raise ConfigError(f"'{verdict[:20]}', rating '{rating[:20]}'", remedy="use the page's own form")
-    text = " ".join(fields.get(f"text-{key}", "").split()) if verdict == Verdict.EDIT else ""
+    text = flat(fields.get(f"text-{key}", "")) if verdict == Verdict.EDIT else ""
     return Opinion(Verdict(verdict), text, int(rating or 0), comment)
 
 
@@ -113,7 +113,7 @@ def _typed(line: Line, fields: Fields, said: Opinion | None) -> tuple[str, str, 
         verdict, text, rating, comment = (
             fields.get(f"{name}-{key}", "") for name in ("verdict", "text", "rating", "comment")
         )
-        return verdict, text or line.text, rating, comment
+        return verdict, flat(text) or line.text, rating, flat(comment)
     if said is None:
         return "", line.text, "", ""
     return said.verdict, said.text or line.text, str(said.rating or ""), said.comment

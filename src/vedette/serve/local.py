@@ -13,7 +13,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Protocol
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from vedette.errors import ConfigError
 from vedette.serve.page import POLICY
@@ -73,9 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
     error_content_type = "text/plain; charset=utf-8"
 
     def do_GET(self) -> None:
-        if self._is_ours():
+        if self._is_ours() and (query := self._read(self.path.partition("?")[2])) is not None:
             with self.server.lock:
-                reply = self.server.site.get(dict(parse_qsl(urlsplit(self.path).query, max_num_fields=FIELDS)))
+                reply = self.server.site.get(query)
             self._send(reply)
 
     def do_POST(self) -> None:
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_ours(self) -> bool:
         """Whether the address has our name, our token, and nothing behind it."""
-        path = urlsplit(self.path).path.encode("utf-8", "replace")
+        path = self.path.partition("?")[0].encode("utf-8", "replace")
         known = hmac.compare_digest(path, f"/{self.server.token}/".encode())
         if not known or self.headers.get("Host") != f"{HOST}:{self.server.server_port}":
             self.send_error(HTTPStatus.NOT_FOUND, "nothing is here; use the whole address that the command printed")
@@ -104,8 +104,10 @@ class _Handler(BaseHTTPRequestHandler):
         if not (size.isascii() and size.isdigit()) or int(size[:9]) > BYTES:
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has {BYTES:,} bytes at most")
             return None
+        return self._read(self.rfile.read(int(size)).decode("latin-1"))
+
+    def _read(self, text: str) -> dict[str, str] | None:
         try:
-            text = self.rfile.read(int(size)).decode("ascii")
             return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS, errors="strict"))
         except ValueError:
             self.send_error(HTTPStatus.BAD_REQUEST, "the form cannot be read")
