@@ -281,7 +281,7 @@ def test_too_much_rejected_is_no_format(tmp_path: Path) -> None:
 def test_reviewers_who_disagree_leave_an_item_open_until_the_approver_decides(tmp_path: Path) -> None:
     reviewed(tmp_path)
     reviews = reviewed(tmp_path, "Bob", Choose=REJECT)
-    with pytest.raises(ConfigError, match="1 of 7 items are undecided: Steps: 'Choose.'"):
+    with pytest.raises(ConfigError, match=r"1 of 7 items are undecided: Steps: 'Choose\.'"):
         reviews.approved("Cleo", 3)
     assert len(reviews.approved("Bob", 3).of(Section.STEPS)) == 2
     reviews.add("Cleo", Line(Section.STEPS, "Choose."), ACCEPT)

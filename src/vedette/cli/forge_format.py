@@ -132,7 +132,9 @@ def approve(
     formats: Folder = FORMATS,
 ) -> None:
     """Write the reviewed format as the next version, and freeze it by its hash. Refused while items are undecided."""
-    shelf = _shelf(formats)
+    from vedette.forge.shelf import person
+
+    by, shelf = person(by), _shelf(formats)
     reviews = _reviews(shelf, name)
     made = reviews.approved(by, shelf.next_version(reviews.made.name))
     path = shelf.freeze(made, by)

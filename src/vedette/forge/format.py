@@ -36,7 +36,7 @@ FILE_NAME = re.compile(r"(?P<name>[a-z0-9][a-z0-9-]*)\.v(?P<version>[1-9][0-9]{0
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _TASK = re.compile(r"[a-z0-9][a-z0-9-]*(?:/[a-z0-9][a-z0-9-]*)?")
 _SHA256 = re.compile(r"(?:[0-9a-f]{64})?")
-_PROMPT = Path(__file__).with_name("format-render.v1.md")
+_PROMPTS = Path(__file__).with_name("prompts")
 
 
 class Section(StrEnum):
@@ -106,15 +106,22 @@ class Format:
     def sha256(self) -> str:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
-    def render(self, question: str, evidence: str = "") -> str:
-        """The teacher's prompt. The same input gives the same prompt, so that a ledger knows it again."""
-        mark = hashlib.sha256(f"{len(question)} {question}{evidence}".encode("utf-8", "replace")).hexdigest()[:16]
-        return _prompt().render(
+    @property
+    def instruction(self) -> str:
+        """What a teacher is told of it, without a question."""
+        return _prompt("instruction").render(
             introduction="\n\n".join(self.of(Section.INTRODUCTION)),
             steps=_items(Section.STEPS, self.of(Section.STEPS)),
             rules=_items(Section.RULES, self.of(Section.RULES)),
             output="\n\n".join(self.of(Section.OUTPUT)),
             questions=_items(Section.QUESTIONS, self.of(Section.QUESTIONS)) or "none are given",
+        )
+
+    def render(self, question: str, evidence: str = "") -> str:
+        """The teacher's prompt. The same input gives the same prompt, so that a ledger knows it again."""
+        mark = hashlib.sha256(f"{len(question)} {question}{evidence}".encode("utf-8", "replace")).hexdigest()[:16]
+        return _prompt("render").render(
+            instruction=self.instruction.strip(),
             question=fenced(question, f"{mark} question"),
             evidence=fenced(evidence, f"{mark} evidence") if evidence else "none",
         )
@@ -212,5 +219,5 @@ def _items(section: Section, items: Sequence[str]) -> str:
 
 
 @cache
-def _prompt() -> prompts.Prompt:
-    return prompts.load(_PROMPT)
+def _prompt(name: str) -> prompts.Prompt:
+    return prompts.load(_PROMPTS / f"format-{name}.v1.md")

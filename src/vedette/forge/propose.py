@@ -23,7 +23,7 @@ LONGEST_REPLY = 60_000  # characters; what is longer is not even read
 TRIES = 2
 _REPEATED = 2_000  # characters of a bad reply that the teacher is shown again
 _MARKER = re.compile(r"^(?:[#>*\-•]+\s+|\(?\d{1,2}[.)]\s+|step \d{1,2}\s*[:.]\s+)+", re.IGNORECASE)
-_PROMPT = Path(__file__).with_name("format-propose.v1.md")
+_PROMPT = Path(__file__).parent / "prompts/format-propose.v1.md"
 
 Items = Annotated[list[str], msgspec.Meta(max_length=20)]
 

@@ -70,17 +70,22 @@ class Shelf:
         names = {one.label.rpartition(".v")[0] for one in held}
         raise ConfigError(f"no format '{name}'", remedy=near(name, names))
 
-    def for_task(self, task: str) -> Format | None:
-        """The approved format for "group/task", or for its group; own ones first, then the newest.
+    def by_task(self) -> dict[str, Format]:
+        """The approved formats by group or "group/task": own ones before those that ship, the newest of each.
 
         Raises ArtefactError where an approved format was edited: a build never leaves one out in silence.
         """
-        formats = [f for one in self.held() if (f := one.sound).status is Status.APPROVED]
-        for wanted in (task, task.partition("/")[0]):
-            for made in formats:
-                if wanted in made.tasks:
-                    return made
-        return None
+        found: dict[str, Format] = {}
+        for one in self.held():
+            made = one.sound
+            for task in made.tasks if made.status is Status.APPROVED else ():
+                found.setdefault(task, made)
+        return found
+
+    def for_task(self, task: str) -> Format | None:
+        """The approved format for "group/task", or for its group."""
+        found = self.by_task()
+        return found.get(task) or found.get(task.partition("/")[0])
 
     def next_version(self, name: str) -> int:
         return 1 + max((_version(one.path) for one in self.held() if one.label.rpartition(".v")[0] == name), default=0)

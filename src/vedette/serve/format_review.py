@@ -127,7 +127,7 @@ def _item(number: int, line: Line, typed: tuple[str, str, str, str], fault: str)
     yield f'<article id="{key}" class="{mark}"><p class="item">{number}. {told(line.text)}</p>'
     if fault:
         yield f'<p class="fault">{told(fault)}</p>'
-    yield f'<fieldset><legend>{name}</legend>'
+    yield f"<fieldset><legend>{name}</legend>"
     for choice in Verdict:
         checked = " checked" if choice == verdict else ""
         yield f'<label><input type="radio" name="verdict-{key}" value="{choice}"{checked}>{choice}</label>'
