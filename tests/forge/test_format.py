@@ -238,6 +238,21 @@ def test_an_approved_format_that_was_changed_is_refused(tmp_path: Path, change: 
     assert shelf.held()[0].fault
 
 
+def test_an_approved_format_that_is_gone_is_told(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, tmp_path / "none")
+    shelf.freeze(demo(), "Ann").unlink()
+    with pytest.raises(ArtefactError, match=r"demo\.v1\.md: is approved and gone"):
+        shelf.for_task("demo")
+
+
+def test_a_broken_draft_stands_in_nobodys_way(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    shelf.keep(demo()).write_text("broken", "utf-8")
+    assert shelf.for_task("cwe/define")
+    with pytest.raises(ConfigError, match="no front matter"):
+        _ = shelf.get("demo").sound
+
+
 def test_a_draft_may_be_edited_and_is_not_used(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, tmp_path / "none")
     edited(shelf.keep(demo()))

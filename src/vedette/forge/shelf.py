@@ -39,6 +39,7 @@ class Held:
     format: Format | None
     fault: VedetteError | None
     shipped: bool
+    listed: bool  # as approved
 
     @property
     def label(self) -> str:
@@ -73,10 +74,13 @@ class Shelf:
     def by_task(self) -> dict[str, Format]:
         """The approved formats by group or "group/task": own ones before those that ship, the newest of each.
 
-        Raises ArtefactError where an approved format was edited: a build never leaves one out in silence.
+        Raises ArtefactError where an approved format was edited or is gone: a build never leaves one out in silence.
+        A draft that cannot be read stands in nobody's way.
         """
         found: dict[str, Format] = {}
         for one in self.held():
+            if not one.format and not one.listed:
+                continue
             made = one.sound
             for task in made.tasks if made.status is Status.APPROVED else ():
                 found.setdefault(task, made)
@@ -130,6 +134,10 @@ def person(name: str) -> str:
 def _held(folder: Path, shipped: bool) -> Iterator[Held]:
     found = [path for path in folder.glob("*.md") if FILE_NAME.fullmatch(path.name)] if folder.is_dir() else []
     approvals = _approvals(folder)
+    for gone in sorted(approvals.keys() - {path.name.removesuffix(".md") for path in found}):
+        what, remedy = "is approved and gone", f"restore it, or delete its table from {APPROVED}"
+        path = folder / f"{gone}.md"
+        yield Held(path, None, ArtefactError(what, where=str(path), remedy=remedy), shipped, listed=True)
     for path in sorted(found, key=lambda path: (path.name.rpartition(".v")[0], -_version(path))):
         made: Format | None = None
         fault: VedetteError | None = None
@@ -138,7 +146,7 @@ def _held(folder: Path, shipped: bool) -> Iterator[Held]:
             _check(made, path, approvals.get(made.label))
         except VedetteError as error:
             fault = error
-        yield Held(path, made, fault, shipped)
+        yield Held(path, made, fault, shipped, path.name.removesuffix(".md") in approvals)
 
 
 def _check(made: Format, path: Path, approval: Approval | None) -> None:
