@@ -13,9 +13,9 @@ from pathlib import Path
 from time import perf_counter
 
 from vedette.bench.questions import load
+from vedette.bench.statistics import bootstrap
 from vedette.knowledge.store import Knowledge
 from vedette.skills.assistant.skill import Answer, answer, gather
-from vedette.statistics import bootstrap
 
 HERE = Path(__file__).resolve().parent
 

@@ -32,13 +32,13 @@ from typing import Any
 
 import msgspec
 
+from vedette.bench.statistics import bootstrap
 from vedette.errors import VedetteError
 from vedette.knowledge.build import units
 from vedette.knowledge.overview import examine
 from vedette.knowledge.search import CANDIDATES
 from vedette.knowledge.workplace import SUFFIX
 from vedette.manifest import atomic_write
-from vedette.statistics import bootstrap
 
 ROOT = Path(__file__).resolve().parents[1]
 VEDETTE = Path(sys.executable).with_name("vedette")

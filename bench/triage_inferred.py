@@ -19,11 +19,11 @@ from zlib import crc32
 
 import msgspec
 
+from vedette.bench.statistics import bootstrap
 from vedette.experts import Experts
 from vedette.knowledge.record import decode
 from vedette.knowledge.store import Knowledge
 from vedette.skills.triage.inferred import LEAST, OF_A_RULE, SHIFT, SLOPE, sureness
-from vedette.statistics import bootstrap
 
 LEAST_READ = 0.3  # probability by the experts
 THRESHOLDS = (0.4, 0.5, 0.6, 0.7)  # on what is shown

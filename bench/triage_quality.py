@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from vedette.bench.statistics import bootstrap, calibration_error, ratio
 from vedette.connect.read import read
 from vedette.manifest import atomic_write
 from vedette.skills.triage.model import Model
@@ -28,7 +29,6 @@ from vedette.skills.triage.owner import Owner
 from vedette.skills.triage.signals import Signal
 from vedette.skills.triage.skill import Triage
 from vedette.skills.triage.state import State
-from vedette.statistics import bootstrap, calibration_error, ratio
 from vedette.train.labelled import BENIGN, label_of, labels, scenario_files, site
 from vedette.train.triage import Day, Site, fit_model, is_right
 from vedette.types import Verdict

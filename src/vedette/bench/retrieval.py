@@ -12,9 +12,9 @@ from statistics import fmean
 from typing import Any
 
 from vedette.bench.questions import ABOUT, Question
+from vedette.bench.statistics import bootstrap
 from vedette.knowledge.record import Kind
 from vedette.knowledge.store import Knowledge
-from vedette.statistics import bootstrap
 
 DEPTH = 10  # hits that are looked at
 KS = (1, 5, 10)

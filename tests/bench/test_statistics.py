@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.statistics import bootstrap, calibration_error, ratio
+from vedette.bench.statistics import bootstrap, calibration_error, ratio
 
 
 def test_ratio_sums_hits_and_trials() -> None:
