@@ -10,23 +10,14 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Done, environment
+from tests.cli.mounted import FORMAT
 
-MOUNTED = """
-import sys, typer
-from vedette.cli import app, forge_format, main
-if "forge" not in {group.name for group in app.registered_groups}:
-    forge = typer.Typer()
-    forge.add_typer(forge_format.app, name="format")
-    app.add_typer(forge, name="forge")
-sys.argv[1:1] = ["forge", "format"]
-main()
-"""
 HOSTILE = "<b>bold</b> \x1b[31mred\x1b[0m [red]markup[/red] \u202eturned"
 
 
 def vedette(folder: Path, *args: str, feed: str = "", columns: int = 80) -> Done:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", MOUNTED, *args], cwd=folder, input=feed.encode(), capture_output=True,
+        [sys.executable, "-W", "error", "-c", FORMAT, *args], cwd=folder, input=feed.encode(), capture_output=True,
         timeout=120, env={**environment(), "COLUMNS": str(columns)}, check=False,
     )  # fmt: skip
     assert b"Traceback" not in done.stderr, done.stderr.decode()

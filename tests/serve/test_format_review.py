@@ -250,16 +250,6 @@ def test_the_page_of_trials_escapes_everything() -> None:
 
 # -- in a real browser -----------------------------------------------------------------------------
 
-MOUNTED = """
-import sys, typer
-from vedette.cli import app, forge_format, main
-if "forge" not in {group.name for group in app.registered_groups}:
-    forge = typer.Typer()
-    forge.add_typer(forge_format.app, name="format")
-    app.add_typer(forge, name="forge")
-sys.argv[1:1] = ["forge", "format"]
-main()
-"""
 PROPOSED = {
     "introduction": ["The task asks for the root cause."],
     "steps": ["Say what is wrong.", HOSTILE, "Choose."],
@@ -270,7 +260,7 @@ PROPOSED = {
 
 
 def command(*args: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-c", MOUNTED, *args]
+    return [sys.executable, "-W", "error", "-c", FORMAT, *args]
 
 
 def vedette(folder: Path, *args: str, code: int = 0) -> str:
