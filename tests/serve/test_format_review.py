@@ -15,6 +15,7 @@ from threading import Thread
 from urllib.parse import urlencode
 
 import pytest
+from tests.cli.mounted import FORMAT
 from tests.serve.browser import CHROMIUM, browsing
 
 from vedette.errors import ConfigError
