@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vedette.cli import forge_format
 from vedette.cli.engine import Context
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ Benchmarks = Annotated[
 UNCHECKED = "vedette: no --benchmarks were given: nothing was held against them, and the card says so"
 
 app = typer.Typer(help="Make instruction data: what a small model is trained on.", no_args_is_help=True)
+
+
+app.add_typer(forge_format.app, name="format")
 
 
 @app.command("tasks")

@@ -16,12 +16,13 @@ from vedette.forge import card, mix, wording
 from vedette.forge.build import Builder, Tally
 from vedette.forge.caller import Caller, Limits
 from vedette.forge.example import Example
+from vedette.forge.format import Format
 from vedette.forge.ground import Steps
 from vedette.forge.ledger import Ledger
 from vedette.forge.prompts import hashes as prompt_hashes
-from vedette.forge.reason import Way
 from vedette.forge.recipe import Recipe
 from vedette.forge.refine import Plan, refine, rows
+from vedette.forge.shelf import Shelf
 from vedette.forge.world import World
 from vedette.knowledge.store import Knowledge
 from vedette.manifest import FILE_NAME, atomic_write, output_error
@@ -109,16 +110,17 @@ def _parted(examples: Iterable[Example], per_task: int) -> tuple[list[Example], 
     return chosen, others
 
 
-def ways(folder: str) -> dict[str, Way]:
-    """By group: how an expert reasons about its questions."""
-    return {}
+def ways(folder: str) -> dict[str, Format]:
+    """By task or group: how an expert reasons about its questions. Own approved formats come before those that ship."""
+    return dict(Shelf(Path(folder) if folder else None).by_task())
 
 
 def _run(recipe: Recipe, models: Models, chosen: Iterable[Example], plan: Plan) -> str:
     """A name that runs have in common which would give the same rows."""
     who = [(m.identity.backend, m.identity.name, m.identity.sha256) for m in (models.teacher, models.judge) if m]
     how = (recipe.refine.model_dump(exclude={"in_flight", "a_minute", "tokens"}), prompt_hashes())
-    told = orjson.dumps((who, how, [example.id for example in chosen], sorted(plan.ways)), option=orjson.OPT_SORT_KEYS)
+    hashes = sorted((name, way.sha256) for name, way in plan.ways.items())
+    told = orjson.dumps((who, how, [example.id for example in chosen], hashes), option=orjson.OPT_SORT_KEYS)
     return sha256(told).hexdigest()[:16]
 
 

@@ -12,15 +12,19 @@ from vedette.forge.prompts import asked
 
 
 class Way(Protocol):
-    """What `forge.format` has: how an expert reasons about the questions of a group."""
+    """What a `forge.format` is here: how an expert reasons about the questions of a group."""
 
-    def render(self, question: str, evidence: str) -> str: ...
+    @property
+    def instruction(self) -> str: ...
+
+    @property
+    def sha256(self) -> str: ...
 
 
 async def reason(example: Example, grounded: Grounded, teacher: Caller, way: Way | None) -> Completion:
     """The rewritten answer, as the teacher gave it: nothing of it is checked yet."""
     end = f"End with the line “{ANSWER}{example.final}”." if example.kind in EXACT else "End when everything is said."
-    told = way.render(example.question, shown(grounded.evidence)) if way else "Reason step by step."
+    told = way.instruction if way else "Reason step by step."
     evidence = shown(grounded.evidence)
     put = asked("reason", way=told, evidence=evidence, question=example.question, answer=example.answer, end=end)
     return await teacher.ask("reason", [put], tokens=1_200)

@@ -41,7 +41,7 @@ class Plan:
     teacher: Caller
     judge: Caller | None  # None: the checks alone decide
     steps: Steps | None  # None: no grounding
-    ways: Mapping[str, Way]  # by group; without one: "step by step"
+    ways: Mapping[str, Way]  # by task or group; without one: "step by step"
     marks: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -51,7 +51,9 @@ async def refined(example: Example, plan: Plan, store: Knowledge) -> Row:
     try:
         if plan.steps:
             grounded = await ground(example, plan.teacher, store, plan.steps)
-        done = await reason(example, grounded, plan.teacher, plan.ways.get(example.group))
+        done = await reason(
+            example, grounded, plan.teacher, plan.ways.get(example.task) or plan.ways.get(example.group)
+        )
         if wrong := faults(example, grounded, done, store):
             return Row(example=example, answer=example.answer, outcome=str(wrong[0]), grounded=grounded)
         told = done.text.strip()

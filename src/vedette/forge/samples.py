@@ -52,7 +52,7 @@ def from_file(path: Path, count: int) -> tuple[list[Sample], int]:
 
 def from_store(group: str, count: int, seed: int = 7) -> list[Sample]:
     """What stage 1 makes of the imported knowledge, one of each task in turn."""
-    from vedette.forge.build import Builder, Recipe
+    from vedette.forge.build import Builder, Plan
     from vedette.forge.task import GROUPS
     from vedette.forge.world import World
     from vedette.knowledge.store import Knowledge
@@ -61,7 +61,7 @@ def from_store(group: str, count: int, seed: int = 7) -> list[Sample]:
     if module not in GROUPS:
         raise ConfigError(f"no tasks make samples for '{group}'", remedy="give --samples with a file of your own")
     with Knowledge.open() as store:
-        builder = Builder(World(store), Recipe(seed=seed, groups=(module,), cap=3))
+        builder = Builder(World(store), Plan(groups=(module,), cap=3), seed)
         turns: dict[str, list[Sample]] = {}
         for example in builder.examples():
             sample = Sample(example.question, example.answer, example.task, example.final, example.keep)
