@@ -12,7 +12,14 @@ from vedette.forge.world import World
 
 GROUPS = (
     "attack_technique",
-)  # modules of `forge.tasks`, in the order of the curriculum  # fmt: skip
+    "attack_procedure",
+    "attack_detection",
+    "attack_data",
+    "attack_mitigation",
+    "attack_software",
+    "attack_group",
+    "attack_campaign",
+)  # modules of `forge.tasks`, in the order of the curriculum
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Entry:
     links: tuple[Link, ...]
     units: tuple[str, ...]  # whose records these are, in order of precedence
     published: str
+    aliases: tuple[str, ...] = ()  # that the first of the units gives
 
     @property
     def text(self) -> str:
@@ -60,6 +61,7 @@ class World:
     def __init__(self, store: Knowledge) -> None:
         self.store = store
         self._made: dict[Kind, tuple[list[Entry], NDArray[np.float32]]] = {}
+        self._near: dict[str, list[Entry]] = {}
         self._units = {unit.name: unit for unit in store.units}
 
     @cached_property
@@ -126,7 +128,8 @@ class World:
         found = list({e.id: e for e in [*family, *alike] if e.kind is own.kind and e.domain == own.domain}.values())
         rng.shuffle(found)
         if len(found) < count:
-            rest = [e for e in self.of(own.kind, own.domain) if e.id not in refused and e not in found]
+            refused |= {e.id for e in found}
+            rest = [e for e in self.of(own.kind, own.domain) if e.id not in refused]
             found += rng.sample(rest, min(count - len(found), len(rest)))
         return found[:count]
 
@@ -134,11 +137,12 @@ class World:
         return [self.entries[tie.other] for tie in self.into(uid, Rel.CHILD_OF)]
 
     def _alike(self, own: Entry) -> list[Entry]:
-        same, vectors = self._vectors(own.kind)
-        places = {e.id: n for n, e in enumerate(same)}
-        scores = vectors @ vectors[places[own.id]]
-        best = np.argsort(-scores, kind="stable")[: ALIKE + 1]
-        return [same[int(n)] for n in best if same[int(n)].id != own.id]
+        if own.id not in self._near:
+            same, vectors = self._vectors(own.kind)
+            scores = vectors @ vectors[next(n for n, e in enumerate(same) if e.id == own.id)]
+            best = np.argsort(-scores, kind="stable")[: ALIKE + 1]
+            self._near[own.id] = [same[int(n)] for n in best if same[int(n)].id != own.id]
+        return self._near[own.id]
 
     def _vectors(self, kind: Kind) -> tuple[list[Entry], NDArray[np.float32]]:
         if kind not in self._made:
@@ -204,4 +208,5 @@ def _entry(group: list[tuple[str, Record]]) -> Entry:
         links=tuple(link for r in records for link in r.links),
         units=tuple(name for name, _ in ordered),
         published=first.published,
+        aliases=first.aliases,
     )

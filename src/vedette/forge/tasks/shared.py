@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from vedette.forge.world import Entry
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"“(])")
+_SENTENCE = re.compile(r"(?<=[.!?])(?<!\b[a-z]\.[a-z]\.)(?<!\b[A-Z]\.[A-Z]\.)(?<! vs\.)\s+(?=[A-Z0-9\"“(])")
 _SPACE = re.compile(r"\s+")
 
 
