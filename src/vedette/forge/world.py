@@ -6,7 +6,7 @@ Everything but vulnerabilities is held in memory (some 15,000 entries); those ar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -45,7 +45,7 @@ class Entry:
     @property
     def label(self) -> str:
         """ "T1003.001 (LSASS Memory)"."""
-        return f"{self.id} ({self.name})" if self.name else self.id
+        return f"{self.id} ({self.name})" if self.name not in ("", self.id) else self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class World:
         entry = self.entries.get(uid)
         return entry.label if entry else uid
 
-    def near(self, uid: str, rng: Random, count: int, besides: Sequence[str] = ()) -> list[Entry]:
+    def near(self, uid: str, rng: Random, count: int, besides: Collection[str] = ()) -> list[Entry]:
         """Entries of the same kind that are easily taken for this one: of its family, or alike in meaning."""
         own = self.entries[uid]
         refused = {uid, *besides}

@@ -78,14 +78,15 @@ def used(world: World, uid: str) -> list[Entry]:
     return [world.entries[tie.other] for tie in world.out(uid, Rel.USES, Entity.TECHNIQUE)]
 
 
-def reached(world: World, uid: str) -> set[str]:
+@lru_cache(maxsize=2048)
+def reached(world: World, uid: str) -> frozenset[str]:
     """Techniques that any source links to the user, directly, over its software, campaigns or group; and their kin."""
     about = [uid]
     about += [tie.other for tie in world.out(uid, Rel.USES, Entity.SOFTWARE)]
     for tie in (*world.into(uid, Rel.ATTRIBUTED_TO), *world.out(uid, Rel.ATTRIBUTED_TO)):
         about += [tie.other, *(one.other for one in world.out(tie.other, Rel.USES, Entity.SOFTWARE))]
     direct = {entry.id for one in about for entry in used(world, one)}
-    return direct.union(*(kin(world, one) for one in direct))
+    return frozenset(direct.union(*(kin(world, one) for one in direct)))
 
 
 def unlike(world: World, one: Procedure, rng: Random, count: int) -> list[Entry]:
@@ -138,3 +139,14 @@ def unnamed(text: str, entry: Entry) -> str:
 def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
     either = "|".join(map(re.escape, names))
     return re.compile(rf"(?<!\w)(?:the )?(?:{either})(?:[ -](?:malware|campaign|group))?(?!\w)", re.IGNORECASE)
+
+
+def names_group(world: World, text: str) -> bool:
+    """Whether a text says the name of a group that ATT&CK has."""
+    return _group_names(world).search(text) is not None
+
+
+@lru_cache(maxsize=1)
+def _group_names(world: World) -> re.Pattern[str]:
+    names = {name for group in world.of(Entity.GROUP) for name in (group.name, *group.aliases)}
+    return re.compile(rf"(?<!\w)(?:{'|'.join(re.escape(name) for name in sorted(names))})(?!\w)")

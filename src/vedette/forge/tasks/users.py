@@ -62,7 +62,7 @@ def uses(kind: Entity, each: int) -> Make:
         for user in shuffled_users(world, rng, kind):
             own, refused = used(world, user.id), reached(world, user.id)
             for technique in rng.sample(own, min(each, len(own))):
-                asked = technique if yes else next(iter(world.near(technique.id, rng, 1, [*refused])), None)
+                asked = technique if yes else next(iter(world.near(technique.id, rng, 1, refused)), None)
                 under = tactics(world, asked) if asked else []
                 if not asked or not under:
                     continue
@@ -90,7 +90,7 @@ def left_out(kind: Entity, each: int) -> Make:
             for right in rng.sample(own, min(each, len(own))):
                 rest = [one for one in own if one.id != right.id and one.domain == right.domain]
                 told = rng.sample(rest, min(CONTEXT, len(rest)))
-                wrong = world.near(right.id, rng, 3, [*refused])
+                wrong = world.near(right.id, rng, 3, refused)
                 if len(told) >= 2 and len(wrong) == 3:
                     yield Draft(
                         (user.id, right.id), right.label, {"user": user.label, "told": labels(told)},
@@ -108,7 +108,7 @@ def odd_one(kind: Entity, each: int) -> Make:
             own, refused = used(world, user.id), reached(world, user.id)
             for _ in range(min(each, len(own) // 3)):
                 three = rng.sample(own, 3)
-                odd = world.near(three[0].id, rng, 1, [*refused])
+                odd = world.near(three[0].id, rng, 1, refused)
                 if odd and len({one.domain for one in (*three, *odd)}) == 1:
                     yield Draft(
                         (user.id, odd[0].id), odd[0].label, {"user": user.label, "used": labels(three)},
