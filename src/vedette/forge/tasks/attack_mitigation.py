@@ -107,7 +107,7 @@ def from_advice(world: World, rng: Random) -> Iterator[Draft]:
     for entry, _, text in _advice(world, rng):
         holders.setdefault(text, set()).add(entry.id)
     for entry, technique, text in _advice(world, rng):
-        told = masked(text, entry, "this measure")
+        told = masked(text, entry, "[…]")
         if len(holders[text]) == 1 and told:
             slots = {"told": told, "technique": technique.label, "gist": gist(entry)}
             yield Draft((entry.id, technique.id), entry.label, slots, difficulty=2)
@@ -115,15 +115,14 @@ def from_advice(world: World, rng: Random) -> Iterator[Draft]:
 
 def from_description(world: World, rng: Random) -> Iterator[Draft]:
     for entry in world.shuffled(MITIGATION, rng):
-        told, wrong = masked(first_sentences(entry.text, 2), entry, "this measure"), world.near(entry.id, rng, 3, NONE)
+        told, wrong = masked(first_sentences(entry.text, 2), entry, "[…]"), world.near(entry.id, rng, 3, NONE)
         if told and entry.id not in NONE and len(wrong) == 3:
-            told = told[0].upper() + told[1:]
             yield Draft((entry.id,), entry.label, {"told": told}, tuple(one.label for one in wrong), difficulty=2)
 
 
 def define(world: World, rng: Random) -> Iterator[Draft]:
     for entry in world.shuffled(MITIGATION, rng):
-        if told := first_sentences(entry.text, 4):
+        if told := first_sentences(entry.text.partition("\n\n")[0], 4):
             yield Draft((entry.id,), "", {"mitigation": entry.label, "told": told}, keep=(entry.id,))
 
 
@@ -194,7 +193,7 @@ def most(world: World, rng: Random) -> Iterator[Draft]:
     """Count: which mitigation helps against most of six techniques?"""
     for group in users(world, Entity.GROUP):
         own = [one for one in used(world, group.id) if _mitigations(world, one.id)]
-        for _ in range(min(12, len(own) // 6)):
+        for _ in range(min(30, len(own) // 2)):
             six = sorted(rng.sample(own, 6), key=lambda one: one.id)
             helping = {one.id: [m for m in _mitigations(world, one.id) if m.id not in NONE] for one in six}
             (best, count), *rest = Counter(m.id for found in helping.values() for m in found).most_common() or [("", 0)]
