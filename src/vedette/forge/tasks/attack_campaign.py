@@ -103,7 +103,11 @@ def unattributed(world: World, rng: Random) -> Iterator[Draft]:
     for entry in users.shuffled_users(world, rng, CAMPAIGN):
         if not _groups(world, entry) and not names_group(world, entry.text):
             for _ in range(4):  # as often as there are ways to ask
-                slots = {"user": entry.label, "count": str(len(used(world, entry.id))), "told": first_sentences(entry.text, 2)}
+                slots = {
+                    "user": entry.label,
+                    "count": str(len(used(world, entry.id))),
+                    "told": first_sentences(entry.text, 2),
+                }
                 yield Draft((entry.id,), "Not enough evidence", slots)
 
 
@@ -124,11 +128,14 @@ def card(world: World, rng: Random) -> Iterator[Draft]:
                 "last_seen": known.last_seen[:7], "groups": [one.id for one in groups], "techniques": techniques,
             }  # fmt: skip
             slots = {
-                "told": first_sentences(entry.text, 3), "user": entry.label, "groups": labels(groups) or "nobody so far",
+                "told": first_sentences(entry.text, 3), "user": entry.label,
+                "groups": labels(groups) or "nobody so far",
                 "first": known.first_seen[:7], "last": known.last_seen[:7],
                 "techniques": joined(world.label(uid) for uid in techniques),
             }  # fmt: skip
-            yield Draft((entry.id,), json.dumps(final, ensure_ascii=False), slots, sources=tuple(techniques), difficulty=2)
+            yield Draft(
+                (entry.id,), json.dumps(final, ensure_ascii=False), slots, sources=tuple(techniques), difficulty=2
+            )
 
 
 def group_also(world: World, rng: Random) -> Iterator[Draft]:

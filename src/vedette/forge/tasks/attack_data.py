@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
@@ -17,12 +18,13 @@ from vedette.knowledge.record import Kind as Entity
 from vedette.knowledge.record import Rel
 
 COMPONENT = Entity.DATA_COMPONENT
-VAGUE = 5  # techniques that a log entry stands for before it says little
+_LEAD = re.compile(r"\s*\b[A-Z][\w ]*:\s*$")
+VAGUE = 3  # techniques that a log entry stands for before it says little
 
 
 def _first(entry: Entry) -> str:
-    """The part of a description before its lists."""
-    return entry.text.partition("\n\n")[0]
+    """The part of a description before its lists, and without the words that lead to them."""
+    return _LEAD.sub("", entry.text.partition("\n\n")[0])
 
 
 def define(world: World, rng: Random) -> Iterator[Draft]:
@@ -64,7 +66,9 @@ def choice(world: World, rng: Random) -> Iterator[Draft]:
 
 def _pairs(world: World, rng: Random) -> list[tuple[str, str]]:
     """Techniques, and a data component with which each can be seen."""
-    found = [(uid, component) for uid, own in observed(world).items() if uid in world.entries for component in sorted(own)]
+    found = [
+        (uid, component) for uid, own in observed(world).items() if uid in world.entries for component in sorted(own)
+    ]
     rng.shuffle(found)
     return found
 
@@ -148,9 +152,10 @@ def blind(world: World, rng: Random) -> Iterator[Draft]:
     for uid in seen:
         if entry := world.get(uid):
             by_domain.setdefault(entry.domain, []).append(uid)
+    every = [uid for same in by_domain.values() for uid in same]
     for _ in range(4_000):
-        same = by_domain[rng.choice(list(by_domain))]
-        right = rng.choice(same)
+        right = rng.choice(every)
+        same = by_domain[world.entries[right].domain]
         components = sorted({c for uid in rng.sample(same, 6) for c in seen[uid]} - seen[right])
         if len(components) < 3:
             continue

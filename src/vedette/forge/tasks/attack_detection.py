@@ -10,7 +10,7 @@ from random import Random
 from vedette.forge.example import Kind
 from vedette.forge.task import Draft, Task
 from vedette.forge.tasks.analytics import UNSAID, Analytic, analytics, lone
-from vedette.forge.tasks.procedures import gist, kin, labels, lines, procedures, tactics
+from vedette.forge.tasks.procedures import gist, kin, lines, procedures, tactics
 from vedette.forge.tasks.shared import first_sentences, joined, masked
 from vedette.forge.world import Entry, World
 from vedette.knowledge.record import Kind as Entity
@@ -180,7 +180,9 @@ def extract(world: World, rng: Random) -> Iterator[Draft]:
             "platforms": list(one.platforms),
             "log_sources": [
                 {"name": name, "channel": channel}
-                for name, channel in dict.fromkeys((log.name, "" if log.channel in UNSAID else log.channel) for log in one.logs)
+                for name, channel in dict.fromkeys(
+                    (log.name, "" if log.channel in UNSAID else log.channel) for log in one.logs
+                )
             ],
         }
         text = json.dumps(final, ensure_ascii=False)
@@ -213,7 +215,10 @@ def no_analytic(world: World, rng: Random) -> Iterator[Draft]:
     for one in analytics(world, rng):
         found.setdefault(one.technique.id, []).append(one)
     every = {
-        domain: sorted({name for one in analytics(world, rng) if one.technique.domain == domain for name in one.platforms} - {"PRE"})
+        domain: sorted(
+            {name for one in analytics(world, rng) if one.technique.domain == domain for name in one.platforms}
+            - {"PRE"}
+        )
         for domain in ("enterprise", "mobile", "ics")
     }
     for uid, own in found.items():

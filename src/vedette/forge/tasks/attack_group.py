@@ -9,7 +9,18 @@ from random import Random
 from vedette.forge.example import Kind
 from vedette.forge.task import Draft, Task
 from vedette.forge.tasks import users
-from vedette.forge.tasks.procedures import gist, labels, procedures, tactics, tellable, unnamed, used
+from vedette.forge.tasks.procedures import (
+    Procedure,
+    gist,
+    labels,
+    names_group,
+    procedures,
+    tactics,
+    tellable,
+    unnamed,
+    used,
+)
+from vedette.forge.tasks.procedures import users as users_of
 from vedette.forge.tasks.shared import first_sentences, flat, joined
 from vedette.forge.world import Entry, World
 from vedette.knowledge.record import Kind as Entity
@@ -29,7 +40,9 @@ def software(world: World, rng: Random) -> Iterator[Draft]:
         tools = _tools(world, group.id)
         if 1 <= len(tools) <= MOST:
             sources = tuple(one.id for one in tools)
-            yield Draft((group.id,), labels(tools), {"user": group.label}, sources=sources, difficulty=min(2, len(tools)))
+            yield Draft(
+                (group.id,), labels(tools), {"user": group.label}, sources=sources, difficulty=min(2, len(tools))
+            )
 
 
 def software_choice(world: World, rng: Random) -> Iterator[Draft]:
@@ -61,16 +74,24 @@ def campaigns(world: World, rng: Random) -> Iterator[Draft]:
             yield Draft((group.id,), labels(found), {"user": group.label}, sources=tuple(one.id for one in found))
 
 
+def _plain(world: World, one: Procedure) -> bool:
+    """Whether the sentence, without the group's name, says nothing that is its own: no software, no other group."""
+    told = unnamed(one.text, one.user)
+    names = {name.lower() for tool in _tools(world, one.user.id) for name in (tool.name, *tool.aliases)}
+    return tellable(one.user) and not names_group(world, told) and not any(name in told.lower() for name in names)
+
+
 def no_attribution(world: World, rng: Random) -> Iterator[Draft]:
     """Two common techniques, told in sentences without names: every group that uses both is possible."""
     holders: dict[str, set[str]] = {}
-    for group in users.users(world, GROUP):
+    for group in users_of(world, GROUP):
         for one in used(world, group.id):
             holders.setdefault(one.id, set()).add(group.id)
-    common = [one for one in procedures(world, rng, (GROUP,)) if len(holders.get(one.technique.id, ())) >= COMMON]
+    often = [one for one in procedures(world, rng, (GROUP,)) if len(holders.get(one.technique.id, ())) >= COMMON]
+    common = [one for one in often if _plain(world, one)]
     for first, second in zip(common[::2], common[1::2], strict=False):
         both = sorted(holders[first.technique.id] & holders[second.technique.id])
-        if len(both) >= 3 and tellable(first.user) and tellable(second.user):
+        if len(both) >= 3:
             told = f"{unnamed(first.text, first.user)} {unnamed(second.text, second.user)}"
             slots = {
                 "told": told.replace("The group", "The attacker").replace("the group", "the attacker"),
@@ -91,7 +112,7 @@ def narrow(world: World, rng: Random) -> Iterator[Draft]:
             having = [[world.entries[t.other] for t in world.into(one.id, Rel.USES, GROUP)] for one in three]
             order = sorted(range(3), key=lambda n: -len(having[n]))
             left = set.intersection(*({one.id for one in groups} for groups in having))
-            if left == {group.id} and 1 < len(having[order[0]]) and len(having[order[-1]]) <= 6:
+            if left == {group.id} and len(having[order[0]]) > 1 and len(having[order[-1]]) <= 6:
                 yield _narrowed(group, [three[n] for n in order], [having[n] for n in order])
 
 
@@ -108,7 +129,7 @@ def _narrowed(group: Entry, tools: list[Entry], having: list[list[Entry]]) -> Dr
 def card(world: World, rng: Random) -> Iterator[Draft]:
     for group in users.shuffled_users(world, rng, GROUP):
         told, tools = first_sentences(group.text, 3), _tools(world, group.id)[:6]
-        own = users.used(world, group.id)
+        own = used(world, group.id)
         techniques = sorted(one.id for one in rng.sample(own, min(6, len(own))))
         if not told or not techniques:
             continue

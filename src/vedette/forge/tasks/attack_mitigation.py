@@ -205,7 +205,9 @@ def most(world: World, rng: Random) -> Iterator[Draft]:
                 "second": f"{world.label(rest[0][0])} with {rest[0][1]}" if rest else "none",
             }  # fmt: skip
             objects = (group.id,)
-            yield Draft(objects, world.label(best), slots, keep=(slots["list"],), sources=(best, *helping), difficulty=3)
+            yield Draft(
+                objects, world.label(best), slots, keep=(slots["list"],), sources=(best, *helping), difficulty=3
+            )
 
 
 def none_listed(world: World, rng: Random) -> Iterator[Draft]:

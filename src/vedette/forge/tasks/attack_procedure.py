@@ -98,7 +98,9 @@ def is_it(world: World, rng: Random) -> Iterator[Draft]:
         if asked:
             slots = {**_slots(world, one), "asked": asked.label}
             keep = (one.technique.label,)
-            yield Draft(tuple(dict.fromkeys((*_objects(one), asked.id))), "Yes" if yes else "No", slots, keep=keep, difficulty=2)
+            yield Draft(
+                tuple(dict.fromkeys((*_objects(one), asked.id))), "Yes" if yes else "No", slots, keep=keep, difficulty=2
+            )
             yes = not yes
 
 
@@ -132,7 +134,8 @@ def several(world: World, rng: Random) -> Iterator[Draft]:
         found = [one.technique for one in part]
         yield Draft(
             (user.id,), labels(found),
-            {"passage": " ".join(one.text for one in part), "list": lines(f"“{p.text}”: {p.technique.label}" for p in part)},
+            {"passage": " ".join(one.text for one in part),
+             "list": lines(f"“{p.text}”: {p.technique.label}" for p in part)},
             sources=tuple(entry.id for entry in found), difficulty=3,
         )  # fmt: skip
 
@@ -142,7 +145,9 @@ def extract(world: World, rng: Random) -> Iterator[Draft]:
         found = [{"id": p.technique.id, "name": p.technique.name, "evidence": p.text} for p in part]
         slots = {"passage": " ".join(one.text for one in part)}
         sources = tuple(one.technique.id for one in part)
-        yield Draft((user.id,), json.dumps({"techniques": found}, ensure_ascii=False), slots, sources=sources, difficulty=3)
+        yield Draft(
+            (user.id,), json.dumps({"techniques": found}, ensure_ascii=False), slots, sources=sources, difficulty=3
+        )
 
 
 def _passages(world: World, rng: Random) -> Iterator[tuple[Entry, list[Procedure]]]:

@@ -9,7 +9,7 @@ from random import Random
 from vedette.forge.example import Kind
 from vedette.forge.task import Draft, Task
 from vedette.forge.tasks import users
-from vedette.forge.tasks.procedures import gist, labels, names_group
+from vedette.forge.tasks.procedures import gist, labels, names_group, used
 from vedette.forge.tasks.shared import first_sentences, joined
 from vedette.forge.world import Entry, World
 from vedette.knowledge.record import Kind as Entity
@@ -80,7 +80,13 @@ def no_attribution(world: World, rng: Random) -> Iterator[Draft]:
                 "some": ", among them" if len(groups) > len(some) else ":",
             }  # fmt: skip
             for place in range(3):  # as often as there are ways to ask
-                yield Draft((entry.id,), "Not enough evidence", slots, keep=(entry.id, str(len(groups))), difficulty=2 + (place > 1))
+                yield Draft(
+                    (entry.id,),
+                    "Not enough evidence",
+                    slots,
+                    keep=(entry.id, str(len(groups))),
+                    difficulty=2 + (place > 1),
+                )
 
 
 def no_users(world: World, rng: Random) -> Iterator[Draft]:
@@ -95,7 +101,7 @@ def card(world: World, rng: Random) -> Iterator[Draft]:
         told = first_sentences(entry.text, 3)
         if not told or not known.platforms:
             continue
-        own = users.used(world, entry.id)
+        own = used(world, entry.id)
         techniques = sorted(one.id for one in rng.sample(own, min(5, len(own))))
         final = {
             "id": entry.id, "name": entry.name, "type": known.type, "aliases": list(entry.aliases),

@@ -10,7 +10,6 @@ from vedette.forge.tasks.procedures import (
     Procedure,
     by_user,
     gist,
-    kin,
     labels,
     lines,
     noun,
@@ -23,7 +22,7 @@ from vedette.forge.tasks.procedures import (
     used,
     users,
 )
-from vedette.forge.tasks.shared import first_sentences, flat, joined
+from vedette.forge.tasks.shared import first_sentences, joined
 from vedette.forge.world import Entry, World
 from vedette.knowledge.record import Kind as Entity
 
@@ -250,5 +249,3 @@ def other_names(kind: Entity) -> Make:
                 yield Draft((user.id,), joined(user.aliases), {"user": user.label})
 
     return make
-
-
