@@ -41,7 +41,10 @@ ALL = tuple(technique_id(place) for place in range(len(AREAS) * len(WAYS)))
 def _links(first: int, count: int, name: str) -> Iterator[Link]:
     """To every third technique from a place on."""
     for turn in range(count):
-        yield Link(Rel.USES, ALL[(first + turn * 3) % len(ALL)], text=f"{name} has run step {first}-{turn} on hosts.")
+        place = (first + turn * 3) % len(ALL)
+        way = WAYS[place % len(WAYS)].lower()
+        text = f"{name} has run step {first}-{turn} on hosts" + (f" by {way}." if way else ".")
+        yield Link(Rel.USES, ALL[place], text=text)
 
 
 def _techniques() -> Iterator[Record]:
@@ -78,9 +81,7 @@ def _users() -> Iterator[Record]:
             name,
             domain="enterprise",
             aliases=(f"Team {n}{n}",),
-            texts=samples.description(
-                f"{name} is a threat group that has been active since 20{10 + n}. It is patient."
-            ),
+            texts=samples.description(f"{name} is a threat group of 20{10 + n}. It is patient."),
             links=(*_links(n * 2, 8, name), *common, *tools),
         )
     for n in range(9):
@@ -92,9 +93,7 @@ def _users() -> Iterator[Record]:
             SoftwareFacts(kind, ("Windows",) if n % 2 else ("Linux", "Windows")),
             domain="enterprise",
             aliases=(f"Kettle-{n}{n}",),
-            texts=samples.description(
-                f"{name} is a small {kind} that has been sold on forums since 20{10 + n}. It boils."
-            ),
+            texts=samples.description(f"{name} is a small {kind} sold on forums since 20{10 + n}. It boils."),
             links=tuple(_links(40 + n * 2, 4, name)),
         )
     for n in range(6):
@@ -105,9 +104,7 @@ def _users() -> Iterator[Record]:
             name,
             ActorFacts(first_seen=f"201{n}-01-01", last_seen=f"201{n + 1}-06-01"),
             domain="enterprise",
-            texts=samples.description(
-                f"{name} was a campaign that aimed at lighthouses and harbours in 201{n}. It ended."
-            ),
+            texts=samples.description(f"{name} was a campaign against lighthouses and harbours in 201{n}."),
             links=(
                 *_links(n * 2 + 12, 7, name),
                 Link(Rel.USES, "S0004"),
@@ -135,7 +132,7 @@ def _mitigations() -> Iterator[Record]:
         Kind.MITIGATION,
         "Do Not Mitigate",
         domain="enterprise",
-        texts=samples.description("Nothing helps here."),
+        texts=samples.description("Nothing helps."),
         links=(Link(Rel.MITIGATES, ALL[-1], text="Nothing helps."),),
     )
 
@@ -147,16 +144,14 @@ def _detections() -> Iterator[Record]:
             Kind.DATA_COMPONENT,
             f"Gauge {n}",
             domain="enterprise",
-            texts=samples.description(
-                f"Readings of gauge {n}, taken each minute in room {n}. They are kept for a year."
-            ),
+            texts=samples.description(f"Readings of gauge {n}, taken each minute in room {n}."),
         )
     for place, uid in enumerate(ALL):
         yield samples.record(
             f"DET{place:04}", Kind.DETECTION, f"Watch {place}", domain="enterprise", links=(Link(Rel.DETECTS, uid),)
         )
         for turn, platform in enumerate(("Linux", "Windows") if place % 3 else ("Linux",)):
-            first, second = (place + turn) % 9, (place + turn + 4 + place % 3) % 9
+            first, second = (place + turn) % 6, (place + turn + 3 + place % 3) % 6
             logs = (
                 LogSource(f"DC000{first}", f"{platform}:Log{first}", EVENTS[place % 3]),
                 LogSource(f"DC000{second}", f"{platform}:Log{second}", f"line of kind {place}"),

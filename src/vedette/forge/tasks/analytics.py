@@ -94,3 +94,12 @@ def lone(world: World) -> frozenset[str]:
     """Analytics that are the only one for their technique on their platforms."""
     counts = Counter((one.technique.id, one.on) for one in _all(world))
     return frozenset(one.entry.id for one in _all(world) if counts[one.technique.id, one.on] == 1)
+
+
+@lru_cache(maxsize=1)
+def techniques_of(world: World) -> dict[str, frozenset[str]]:
+    """By an analytic's text: some stand under several techniques word for word."""
+    found: dict[str, set[str]] = {}
+    for one in _all(world):
+        found.setdefault(one.text, set()).add(one.technique.id)
+    return {text: frozenset(uids) for text, uids in found.items()}

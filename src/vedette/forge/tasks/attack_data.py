@@ -19,7 +19,7 @@ from vedette.knowledge.record import Rel
 
 COMPONENT = Entity.DATA_COMPONENT
 _LEAD = re.compile(r"\s*\b[A-Z][\w ]*:\s*$")
-VAGUE = 3  # techniques that a log entry stands for before it says little
+VAGUE = 8  # techniques (in half as many families) whose analytics use a log entry that says little by itself
 
 
 def _first(entry: Entry) -> str:
@@ -183,7 +183,10 @@ def vague(world: World, rng: Random) -> Iterator[Draft]:
             if log.channel not in UNSAID:
                 found.setdefault((log.name, log.channel, log.component), {})[one.technique.id] = None
     for (name, channel, component), techniques in found.items():
-        for _ in range(3 if len(techniques) >= VAGUE else 0):  # as often as there are ways to ask
+        families = {uid[:5] for uid in techniques}
+        for _ in range(
+            3 if len(techniques) >= VAGUE and len(families) >= VAGUE // 2 else 0
+        ):  # as often as there are ways to ask
             some = rng.sample(list(techniques), 3)
             slots = {
                 "log": name, "channel": channel, "component": world.label(component), "count": str(len(techniques)),

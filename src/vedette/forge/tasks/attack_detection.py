@@ -9,7 +9,7 @@ from random import Random
 
 from vedette.forge.example import Kind
 from vedette.forge.task import Draft, Task
-from vedette.forge.tasks.analytics import UNSAID, Analytic, analytics, lone
+from vedette.forge.tasks.analytics import UNSAID, Analytic, analytics, lone, techniques_of
 from vedette.forge.tasks.procedures import gist, kin, lines, procedures, tactics
 from vedette.forge.tasks.shared import first_sentences, joined, masked
 from vedette.forge.world import Entry, World
@@ -55,9 +55,15 @@ def strategy(world: World, rng: Random) -> Iterator[Draft]:
             yield Draft((entry.id, tie.other), world.label(tie.other), slots)
 
 
+def _own(world: World, rng: Random) -> Iterator[Analytic]:
+    """Analytics whose text stands under one technique only."""
+    same = techniques_of(world)
+    return (one for one in analytics(world, rng) if len(same[one.text]) == 1)
+
+
 def technique(world: World, rng: Random) -> Iterator[Draft]:
     """From an analytic to what it detects; its own text does not name it."""
-    for one in analytics(world, rng):
+    for one in _own(world, rng):
         told = masked(_ID.sub("", one.text), one.technique, "this technique")
         wrong = _others(world, one.technique, rng)
         if told and len(wrong) == 3:
@@ -69,7 +75,7 @@ def technique(world: World, rng: Random) -> Iterator[Draft]:
 def detects(world: World, rng: Random) -> Iterator[Draft]:
     """Half of the claims are true; a false one names a technique near to the one that is detected."""
     yes = True
-    for one in analytics(world, rng):
+    for one in _own(world, rng):
         asked = one.technique if yes else next(iter(_others(world, one.technique, rng, 1)), None)
         if asked:
             slots = {**_slots(one), "asked": asked.label}
@@ -194,9 +200,10 @@ def steps(world: World, rng: Random) -> Iterator[Draft]:
     sure = lone(world)
     found: dict[str, list[Analytic]] = {}
     for one in analytics(world, rng):
-        found.setdefault(one.technique.id, []).append(one)
+        if len(one.components) <= 6 and one.entry.id in sure and one.platforms != ("PRE",):
+            found.setdefault(one.technique.id, []).append(one)
     for seen in procedures(world, rng):
-        options = [one for one in found.get(seen.technique.id, []) if len(one.components) <= 6 and one.entry.id in sure]
+        options = found.get(seen.technique.id, [])
         if not seen.also and options:
             one = rng.choice(options)
             slots = _slots(one) | {
@@ -237,7 +244,7 @@ def _named(world: World, strategy_id: str) -> Iterator[str]:
 def which_analytic(world: World, rng: Random) -> Iterator[Draft]:
     """Of analytics of one platform, the one for a technique; wrong ones are for near techniques."""
     by_technique: dict[tuple[str, str], Analytic] = {}
-    found = analytics(world, rng)
+    found = list(_own(world, rng))
     for one in found:
         by_technique.setdefault((one.technique.id, one.on), one)
     for one in found:

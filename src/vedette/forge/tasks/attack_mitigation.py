@@ -193,7 +193,7 @@ def most(world: World, rng: Random) -> Iterator[Draft]:
     """Count: which mitigation helps against most of six techniques?"""
     for group in users(world, Entity.GROUP):
         own = [one for one in used(world, group.id) if _mitigations(world, one.id)]
-        for _ in range(min(30, len(own) // 2)):
+        for _ in range(min(30, len(own) // 2) if len(own) >= 6 else 0):
             six = sorted(rng.sample(own, 6), key=lambda one: one.id)
             helping = {one.id: [m for m in _mitigations(world, one.id) if m.id not in NONE] for one in six}
             (best, count), *rest = Counter(m.id for found in helping.values() for m in found).most_common() or [("", 0)]

@@ -21,6 +21,7 @@ from vedette.forge.tasks.procedures import (
     procedures,
     tactics,
     tellable,
+    tells_apart,
     unlike,
     unnamed,
 )
@@ -62,8 +63,9 @@ def technique(world: World, rng: Random) -> Iterator[Draft]:
 
 def choice(world: World, rng: Random) -> Iterator[Draft]:
     for one in _single(world, rng):
-        wrong = tuple(entry.label for entry in unlike(world, one, rng, 3))
-        if len(wrong) == 3:
+        near = unlike(world, one, rng, 3)
+        if len(near) == 3 and tells_apart(world, one, near):
+            wrong = tuple(entry.label for entry in near)
             yield Draft(_objects(one), one.technique.label, _slots(world, one), wrong, difficulty=_hard(one))
 
 
@@ -122,7 +124,7 @@ def sub_technique(world: World, rng: Random) -> Iterator[Draft]:
         for tie in world.out(one.technique.id, Rel.CHILD_OF)[:1]:
             parent = world.entries[tie.other]
             near = [e for e in unlike(world, one, rng, 12) if tie.other in kin(world, e.id)][:3]
-            if len(near) == 3:
+            if len(near) == 3 and tells_apart(world, one, near):
                 slots = _slots(world, one) | {"parent": parent.label}
                 wrong = tuple(entry.label for entry in near)
                 yield Draft(_objects(one), one.technique.label, slots, wrong, sources=(parent.id,), difficulty=2)

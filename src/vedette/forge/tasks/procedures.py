@@ -16,6 +16,9 @@ from vedette.knowledge.record import Rel, SoftwareFacts
 DOMAINS = {"enterprise": "Enterprise", "mobile": "Mobile", "ics": "ICS"}
 USERS = (Entity.GROUP, Entity.SOFTWARE, Entity.CAMPAIGN)
 SHORTEST = 4  # letters of a name that can be told from a plain word
+_PLAIN = frozenset(
+    {"adver", "may", "use", "used", "using", "uses", "such", "and", "the", "for", "with", "that", "from"}
+)
 _START = re.compile(r"(?:^|(?<=[.!?] )|(?<=\n))the (?=malware|tool|group|campaign)")
 
 
@@ -93,6 +96,27 @@ def unlike(world: World, one: Procedure, rng: Random, count: int) -> list[Entry]
     """Near techniques that neither this sentence nor its user is linked to."""
     besides = [*one.also, *kin(world, one.technique.id), *(entry.id for entry in used(world, one.user.id))]
     return world.near(one.technique.id, rng, count, besides)
+
+
+def tells_apart(world: World, one: Procedure, others: Sequence[Entry]) -> bool:
+    """Whether the sentence has a word of its technique that none of the others has, where those are its siblings.
+
+    ATT&CK may know from the report which sub-technique it was, where its sentence does not say so.
+    """
+    own = kin(world, one.technique.id)
+    if not any(set(own) & set(kin(world, other.id)) for other in others):
+        return True
+    told, names = _stems(one.text), _stems(one.user.name)
+    return bool((told & _said_of(one.technique)) - names.union(*map(_said_of, others)))
+
+
+def _said_of(entry: Entry) -> frozenset[str]:
+    return _stems(f"{entry.name} {gist(entry)}")
+
+
+@lru_cache(maxsize=4096)
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(word[:5].lower() for word in re.findall(r"\w{3,}", text)) - _PLAIN
 
 
 def tactics(world: World, technique: Entry) -> list[str]:
