@@ -81,7 +81,7 @@ def _users() -> Iterator[Record]:
             name,
             domain="enterprise",
             aliases=(f"Team {n}{n}",),
-            texts=samples.description(f"{name} is a threat group of 20{10 + n}. It is patient."),
+            texts=samples.description(f"{name} is a patient threat group, known for long winters since 20{10 + n}."),
             links=(*_links(n * 2, 8, name), *common, *tools),
         )
     for n in range(9):
