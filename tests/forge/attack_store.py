@@ -43,7 +43,7 @@ def _links(first: int, count: int, name: str) -> Iterator[Link]:
     for turn in range(count):
         place = (first + turn * 3) % len(ALL)
         way = WAYS[place % len(WAYS)].lower()
-        text = f"{name} has run step {first}-{turn} on hosts" + (f" by {way}." if way else ".")
+        text = f"{name} has run step {first}-{turn} on hosts" + (f" by {way}." if way and turn else ".")
         yield Link(Rel.USES, ALL[place], text=text)
 
 
@@ -97,14 +97,14 @@ def _users() -> Iterator[Record]:
             links=tuple(_links(40 + n * 2, 4, name)),
         )
     for n in range(6):
-        name = f"Operation Lamp {n}"
+        name, year = f"Operation Lamp {n}", n * 5 % 6
         yield samples.record(
             f"C000{n}",
             Kind.CAMPAIGN,
             name,
-            ActorFacts(first_seen=f"201{n}-01-01", last_seen=f"201{n + 1}-06-01"),
+            ActorFacts(first_seen=f"201{year}-01-01", last_seen=f"201{year + 1}-06-01"),
             domain="enterprise",
-            texts=samples.description(f"{name} was a campaign against lighthouses and harbours in 201{n}."),
+            texts=samples.description(f"{name} was a campaign against lighthouses and harbours in 201{year}."),
             links=(
                 *_links(n * 2 + 12, 7, name),
                 Link(Rel.USES, "S0004"),
@@ -115,7 +115,11 @@ def _users() -> Iterator[Record]:
 
 def _mitigations() -> Iterator[Record]:
     for n in range(7):
-        helped = [uid for place, uid in enumerate(ALL[:-5]) if place % 7 == n or place % 5 == n]
+        helped = [
+            uid
+            for place, uid in enumerate(ALL[:-5])
+            if (place % 7 != 3 if n == 6 else place % 7 == n or place % 5 == n)
+        ]
         yield samples.record(
             f"M100{n}",
             Kind.MITIGATION,
@@ -152,9 +156,10 @@ def _detections() -> Iterator[Record]:
         )
         for turn, platform in enumerate(("Linux", "Windows") if place % 3 else ("Linux",)):
             first, second = (place + turn) % 6, (place + turn + 3 + place % 3) % 6
+            goal = place // 2 if place > 45 else place  # as in ATT&CK, some texts stand under two techniques
             logs = (
                 LogSource(f"DC000{first}", f"{platform}:Log{first}", EVENTS[place % 3]),
-                LogSource(f"DC000{second}", f"{platform}:Log{second}", f"line of kind {place}"),
+                LogSource(f"DC000{second}", f"{platform}:Common", f"line of kind {place % 10}"),
             )
             yield samples.record(
                 f"AN{place * 2 + turn:04}",
@@ -163,7 +168,8 @@ def _detections() -> Iterator[Record]:
                 AnalyticFacts((platform,), logs),
                 domain="enterprise",
                 texts=samples.description(
-                    f"Finds goal {place} on {platform}. Looks twice.", tuning=f"Window{place}: How long to wait."
+                    f"Finds goal {goal} on {platform}. Looks twice.",
+                    tuning=f"Window{place}: How long to wait.",
                 ),
                 links=(Link(Rel.MEMBER_OF, f"DET{place:04}"), *(Link(Rel.OBSERVES, log.component) for log in logs)),
             )

@@ -141,6 +141,11 @@ def test_sub_techniques_are_all_of_the_parent_and_only_one_is_right(world: World
         }
 
 
+def test_a_sentence_that_could_be_any_sub_technique_is_no_riddle(world: World) -> None:
+    texts = {draft.slots["text"] for draft in drafts(world, "attack_procedure", "sub-technique")}
+    assert all(text.removesuffix(".").split()[-1] in ("swap", "spray", "relay", "flood") for text in texts)
+
+
 def test_only_sentences_about_a_parent_leave_the_sub_technique_open(world: World) -> None:
     for draft in drafts(world, "attack_procedure", "no-sub-technique"):
         assert "." not in TEXTS[draft.slots["text"]][1]
@@ -150,6 +155,8 @@ def test_names_are_hidden_whatever_their_case_and_plain_words_are_not(world: Wor
     kettle = world.entries["S0001"]
     told = procedures.unnamed("Rusty Kettle 1 boils. The RUSTY KETTLE 1 malware, or Kettle-11, is rusty.", kettle)
     assert told == "The malware boils. The malware, or the malware, is rusty."
+    heron = world.entries["G0001"]
+    assert procedures.unnamed("It was a Quiet Heron 1 campaign.", heron) == "It was the group campaign."
 
 
 def test_what_is_reached_counts_software_campaigns_and_kin(world: World) -> None:
@@ -308,6 +315,13 @@ def test_wrong_log_sources_are_of_the_platform_and_not_of_the_strategy(world: Wo
         assert draft.final in own
         assert own.isdisjoint(draft.wrong)
         assert all(name.startswith(draft.slots["platform"]) for name in draft.wrong)
+
+
+@pytest.mark.parametrize("name", ["technique", "detects", "which-analytic"])
+def test_an_analytic_that_stands_under_two_techniques_is_no_riddle(world: World, name: str) -> None:
+    texts = Counter(text.body for uid, record in RECORDS.items() if uid.startswith("AN") for text in record.texts[:1])
+    assert max(texts.values()) > 1
+    assert {texts[draft.slots["text"]] for draft in drafts(world, "attack_detection", name)} == {1}
 
 
 def test_an_outline_is_yaml_that_says_what_the_analytic_says(world: World) -> None:

@@ -75,10 +75,12 @@ def campaigns(world: World, rng: Random) -> Iterator[Draft]:
 
 
 def _plain(world: World, one: Procedure) -> bool:
-    """Whether the sentence, without the group's name, says nothing that is its own: no software, no other group."""
+    """Whether the sentence, without the group's name, says nothing that is its own: software, other groups, CVEs."""
     told = unnamed(one.text, one.user)
     names = {name.lower() for tool in _tools(world, one.user.id) for name in (tool.name, *tool.aliases)}
-    return tellable(one.user) and not names_group(world, told) and not any(name in told.lower() for name in names)
+    if not tellable(one.user) or names_group(world, told) or "CVE-" in told:
+        return False
+    return not any(name in told.lower() for name in names)
 
 
 def no_attribution(world: World, rng: Random) -> Iterator[Draft]:

@@ -155,14 +155,15 @@ def tellable(entry: Entry) -> bool:
 
 def unnamed(text: str, entry: Entry) -> str:
     """Without the user's id and names."""
-    names = _pattern(tuple(sorted({entry.id, entry.name, *entry.aliases} - {""}, key=lambda name: (-len(name), name))))
-    return _START.sub("The ", names.sub(f"the {noun(entry)}", text))
+    names = sorted({entry.id, entry.name, *entry.aliases} - {""}, key=lambda name: (-len(name), name))
+    return _START.sub("The ", _pattern(tuple(names), noun(entry)).sub(f"the {noun(entry)}", text))
 
 
 @lru_cache(maxsize=2048)
-def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+def _pattern(names: tuple[str, ...], what: str) -> re.Pattern[str]:
+    """One of the names, with the article before it and what it is behind it."""
     either = "|".join(map(re.escape, names))
-    return re.compile(rf"(?<!\w)(?:the )?(?:{either})(?:[ -](?:malware|campaign|group))?(?!\w)", re.IGNORECASE)
+    return re.compile(rf"(?<!\w)(?:(?:the|an?) )?(?:{either})(?:[ -]{what})?(?!\w)", re.IGNORECASE)
 
 
 def names_group(world: World, text: str) -> bool:
