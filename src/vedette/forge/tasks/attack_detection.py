@@ -111,10 +111,10 @@ def channel(world: World, rng: Random) -> Iterator[Draft]:
     for one in analytics(world, rng):
         for log in one.logs:
             same = [other for other in one.logs if other.name == log.name]
-            if len(same) == 1 and log.channel not in UNSAID:
+            if len(same) == 1 and log.channel not in UNSAID and log.channel not in one.text:
                 slots = {**_slots(one), "log": log.name, "component": world.label(log.component)}
                 sources = (one.entry.id, log.component)
-                yield Draft(_about(one), log.channel, slots, sources=sources, difficulty=2)
+                yield Draft(_about(one), log.channel.rstrip("."), slots, sources=sources, difficulty=2)
 
 
 def components(world: World, rng: Random) -> Iterator[Draft]:

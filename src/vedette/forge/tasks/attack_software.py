@@ -32,7 +32,8 @@ def _groups(world: World, entry: Entry) -> list[Entry]:
 def type_(world: World, rng: Random) -> Iterator[Draft]:
     for entry, known in _software(world, rng):
         if known.type in ("malware", "tool"):
-            yield Draft((entry.id,), known.type, {"software": entry.label, "gist": gist(entry)})
+            what = "a tool" if known.type == "tool" else "malware"
+            yield Draft((entry.id,), known.type, {"software": entry.label, "gist": gist(entry), "what": what})
 
 
 def platform(world: World, rng: Random) -> Iterator[Draft]:

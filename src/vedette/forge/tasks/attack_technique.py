@@ -37,8 +37,8 @@ def tactic(world: World, rng: Random) -> Iterator[Draft]:
 
 def platform(world: World, rng: Random) -> Iterator[Draft]:
     for entry, known in _techniques(world, rng):
-        if known.platforms:
-            yield Draft((entry.id,), joined(known.platforms), {"technique": entry.label})
+        if platforms := [one for one in known.platforms if one != "None"]:  # most of ICS has none
+            yield Draft((entry.id,), joined(platforms), {"technique": entry.label})
 
 
 def parent(world: World, rng: Random) -> Iterator[Draft]:
