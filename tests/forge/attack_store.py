@@ -34,7 +34,7 @@ def technique_id(place: int) -> str:
     return f"T10{area:02}" + (f".00{way}" if way else "")
 
 
-COMMON = ("T1009", "T1009.002")  # of every group
+COMMON = ("T1009", "T1008.002")  # of every group
 ALL = tuple(technique_id(place) for place in range(len(AREAS) * len(WAYS)))
 
 

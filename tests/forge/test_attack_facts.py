@@ -13,7 +13,7 @@ import yaml
 from vedette.forge.task import Draft, tasks
 from vedette.forge.tasks import attack_detection, procedures
 from vedette.forge.world import World
-from vedette.knowledge.record import ActorFacts, AnalyticFacts, Rel, TechniqueFacts
+from vedette.knowledge.record import ActorFacts, AnalyticFacts, Rel, SoftwareFacts, TechniqueFacts
 
 from . import attack_store
 
@@ -220,6 +220,8 @@ def test_no_group_is_named_from_two_common_techniques(world: World) -> None:
     for draft in drafts(world, "attack_group", "no-attribution"):
         both = starts(Rel.USES, first(draft.slots["one"]), "G") & starts(Rel.USES, first(draft.slots["other"]), "G")
         assert int(draft.slots["count"]) == len(both) >= 3
+        assert first(draft.slots["one"]) != first(draft.slots["other"])
+        assert not kin(first(draft.slots["one"]), first(draft.slots["other"]))
         assert "Quiet Heron" not in draft.slots["told"]
 
 
@@ -297,7 +299,9 @@ def test_log_sources_and_components_are_those_of_the_analytic(world: World) -> N
         logs = facts_of(draft.slots["analytic"]).log_sources
         assert draft.final == ", ".join(dict.fromkeys(log.name for log in logs))
     for draft in drafts(world, "attack_detection", "steps"):
-        technique = TEXTS[draft.slots["seen"]][1]
+        user, technique = TEXTS[draft.slots["seen"]]
+        facts = RECORDS[user].facts
+        assert not isinstance(facts, SoftwareFacts) or draft.slots["platform"] in facts.platforms
         assert linked(first(draft.slots["strategy"]), Rel.DETECTS, technique)
         assert set(ids(draft.final)) == ends(draft.slots["analytic"], Rel.OBSERVES)
     for draft in drafts(world, "attack_detection", "channel"):

@@ -14,7 +14,7 @@ from vedette.forge.tasks.procedures import gist, kin, lines, procedures, tactics
 from vedette.forge.tasks.shared import first_sentences, joined, masked
 from vedette.forge.world import Entry, World
 from vedette.knowledge.record import Kind as Entity
-from vedette.knowledge.record import LogSource, Rel
+from vedette.knowledge.record import LogSource, Rel, SoftwareFacts
 
 _ID = re.compile(r"(?:\s*(?:via|for|of|using|through))?\s*\(?\bT\d{4}(?:\.\d{3})?\b\)?")
 
@@ -203,7 +203,7 @@ def steps(world: World, rng: Random) -> Iterator[Draft]:
         if len(one.components) <= 6 and one.entry.id in sure and one.platforms != ("PRE",):
             found.setdefault(one.technique.id, []).append(one)
     for seen in procedures(world, rng):
-        options = found.get(seen.technique.id, [])
+        options = [one for one in found.get(seen.technique.id, []) if _possible(seen.user, one, found)]
         if not seen.also and options:
             one = rng.choice(options)
             slots = _slots(one) | {
@@ -214,6 +214,13 @@ def steps(world: World, rng: Random) -> Iterator[Draft]:
             objects = (seen.user.id, *_about(one))
             sources = (one.entry.id, *one.components)
             yield Draft(objects, _components(world, one), slots, keep=keep, sources=sources, difficulty=3)
+
+
+def _possible(user: Entry, one: Analytic, found: dict[str, list[Analytic]]) -> bool:
+    """Software runs on its platforms; what a group or campaign did is placed only where there is one platform."""
+    if isinstance(user.facts, SoftwareFacts):
+        return not set(user.facts.platforms).isdisjoint(one.platforms)
+    return len(found[one.technique.id]) == 1
 
 
 def no_analytic(world: World, rng: Random) -> Iterator[Draft]:

@@ -12,6 +12,7 @@ from vedette.forge.tasks import users
 from vedette.forge.tasks.procedures import (
     Procedure,
     gist,
+    kin,
     labels,
     names_group,
     procedures,
@@ -93,7 +94,8 @@ def no_attribution(world: World, rng: Random) -> Iterator[Draft]:
     common = [one for one in often if _plain(world, one)]
     for first, second in zip(common[::2], common[1::2], strict=False):
         both = sorted(holders[first.technique.id] & holders[second.technique.id])
-        if len(both) >= 3:
+        same = first.technique.id == second.technique.id or second.technique.id in kin(world, first.technique.id)
+        if len(both) >= 3 and not same:
             told = f"{unnamed(first.text, first.user)} {unnamed(second.text, second.user)}"
             slots = {
                 "told": told.replace("The group", "The attacker").replace("the group", "the attacker"),
