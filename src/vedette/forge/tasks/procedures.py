@@ -15,6 +15,7 @@ from vedette.knowledge.record import Rel, SoftwareFacts
 
 DOMAINS = {"enterprise": "Enterprise", "mobile": "Mobile", "ics": "ICS"}
 USERS = (Entity.GROUP, Entity.SOFTWARE, Entity.CAMPAIGN)
+LONG = 280  # characters of a gist
 SHORTEST = 4  # letters of a name that can be told from a plain word
 _PLAIN = frozenset(
     {"adver", "may", "use", "used", "using", "uses", "such", "and", "the", "for", "with", "that", "from"}
@@ -124,13 +125,14 @@ def tactics(world: World, technique: Entry) -> list[str]:
 
 
 def gist(entry: Entry) -> str:
-    """The first sentence of its description, or its name."""
-    return _first_sentence(entry.text) or f"{entry.name}."
+    """The first sentence of its description, and the second one where the first does not come to the point."""
+    return _gist(entry.name, entry.text) or f"{entry.name}."
 
 
-@lru_cache(maxsize=4096)
-def _first_sentence(text: str) -> str:
-    return first_sentences(text, 1)
+@lru_cache(maxsize=8192)
+def _gist(name: str, text: str) -> str:
+    first, two = first_sentences(text, 1), first_sentences(text, 2)
+    return first if name[:5].lower() in first.lower() or len(two) > LONG else two
 
 
 def labels(entries: Iterable[Entry]) -> str:
