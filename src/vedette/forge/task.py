@@ -12,6 +12,13 @@ from vedette.forge.world import World
 
 GROUPS = (
     "attack_technique",
+    "attack_procedure",
+    "attack_detection",
+    "attack_data",
+    "attack_mitigation",
+    "attack_software",
+    "attack_group",
+    "attack_campaign",
     "cwe",
     "cwe_hierarchy",
     "capec",
@@ -22,7 +29,7 @@ GROUPS = (
     "d3fend",
     "nist",
     "paths",
-)  # modules of `forge.tasks`, in the order of the curriculum  # fmt: skip
+)  # modules of `forge.tasks`, in the order of the curriculum
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Everything but vulnerabilities is held in memory (some 15,000 entries); those ar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
@@ -38,6 +38,7 @@ class Entry:
     links: tuple[Link, ...]
     units: tuple[str, ...]  # whose records these are, in order of precedence
     published: str
+    aliases: tuple[str, ...] = ()  # that the first of the units gives
 
     @property
     def text(self) -> str:
@@ -46,7 +47,7 @@ class Entry:
     @property
     def label(self) -> str:
         """ "T1003.001 (LSASS Memory)"."""
-        return f"{self.id} ({self.name})" if self.name else self.id
+        return f"{self.id} ({self.name})" if self.name not in ("", self.id) else self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class World:
         entry = self.entries.get(uid)
         return entry.label if entry else uid
 
-    def near(self, uid: str, rng: Random, count: int, besides: Sequence[str] = ()) -> list[Entry]:
+    def near(self, uid: str, rng: Random, count: int, besides: Collection[str] = ()) -> list[Entry]:
         """Entries of the same kind that are easily taken for this one: of its family, or alike in meaning."""
         own = self.entries[uid]
         refused = {uid, *besides}
@@ -130,7 +131,8 @@ class World:
         found = list({e.id: e for e in [*family, *alike] if e.kind is own.kind and e.domain == own.domain}.values())
         rng.shuffle(found)
         if len(found) < count:
-            rest = [e for e in self.of(own.kind, own.domain) if e.id not in refused and e not in found]
+            refused |= {e.id for e in found}
+            rest = [e for e in self.of(own.kind, own.domain) if e.id not in refused]
             found += rng.sample(rest, min(count - len(found), len(rest)))
         return found[:count]
 
@@ -253,6 +255,7 @@ def _entry(group: list[tuple[str, Record]]) -> Entry:
         links=tuple(link for r in records for link in r.links),
         units=tuple(name for name, _ in ordered),
         published=first.published,
+        aliases=first.aliases,
     )
 
 

@@ -9,7 +9,7 @@ from vedette.forge.world import Entry
 
 NOT_ENOUGH = "Not enough evidence"  # the exact answer where the sources do not hold one
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"“(])")
+_SENTENCE = re.compile(r"(?<=[.!?])(?<!\b[a-z]\.[a-z]\.)(?<!\b[A-Z]\.[A-Z]\.)(?<! vs\.)\s+(?=[A-Z0-9\"“(])")
 _SPACE = re.compile(r"\s+")
 
 
