@@ -30,7 +30,7 @@ def _known(rng: Random, one: Alert, *deciding: str) -> str:
 
 
 def verdict(world: World, rng: Random) -> Iterator[Draft]:
-    """Half of them are incidents. A third carries text that tries to steer the reader, whatever the truth is."""
+    """Half of them are incidents. Some of these carry text that tries to steer the reader."""
     for number, uid in enumerate(scenes(rng, "alert")):
         one, bad = alerts.alert(rng), bool(number % 2)
         fact = rng.choice(one.case.bad if bad else one.case.good)
@@ -125,7 +125,7 @@ def _shared(scene: Mixture) -> str:
 def priority(world: World, rng: Random) -> Iterator[Draft]:
     """By level, the higher one first; of equal ones, the earlier."""
     for uid in scenes(rng, "alert"):
-        found = [alerts.alert(rng) for _ in range(rng.randint(3, 5))]
+        found = alerts.queue(rng)
         order = sorted(range(len(found)), key=lambda n: (-int(found[n].core["level"]), str(found[n].core["time"])))
         rows = [f"A{n} {one.line}" for n, one in enumerate(found, 1)]
         why = "\n".join(f"A{n + 1}: level {found[n].core['level']}, {found[n].core['time']}" for n in order)
@@ -159,10 +159,10 @@ def handover(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "alert"):
         scene = alerts.mixture(rng)
         rows = [f"A{n} {one.line}" for n, one in enumerate(scene.alerts, 1)]
-        worst = max(range(len(scene.alerts)), key=lambda n: int(scene.alerts[n].core["level"]))
+        top = max(int(one.core["level"]) for one in scene.alerts)
+        worst = listed([f"A{n}" for n, one in enumerate(scene.alerts, 1) if one.core["level"] == top])
         together = listed([f"A{n}" for n in scene.belong])
-        slots = {"alerts": "\n".join(rows), "count": counted(len(rows), "alert"), "worst": f"A{worst + 1}",
-                 "level": str(scene.alerts[worst].core["level"]), "rule": scene.alerts[worst].case.rule,
+        slots = {"alerts": "\n".join(rows), "count": counted(len(rows), "alert"), "worst": worst, "level": str(top),
                  "together": together, "values": listed(list(scene.shared.values())),
                  "first": str(scene.alerts[0].core["time"]), "last": str(scene.alerts[-1].core["time"])}  # fmt: skip
         yield Draft((uid,), "", slots, keep=(together,), difficulty=3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from random import Random
 
 from vedette.forge.world import World
@@ -17,8 +18,15 @@ def scenes(rng: Random, family: str, most: int = 20_000) -> Iterator[str]:
         yield f"made:{family}/{rng.getrandbits(48):012x}"
 
 
-def as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
+def as_json(value: object, flat: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=None if flat else 2)
+
+
+def family(world: World, technique: str) -> list[str]:
+    """The technique with its parent, its sisters and its sub-techniques, and what could be defended as well."""
+    root = technique.partition(".")[0]
+    refused = {root, *ALSO.get(root, "").split()}
+    return [entry.id for entry in world.of(world.entries[technique].kind) if entry.id.partition(".")[0] in refused]
 
 
 ALSO = {  # what could be defended as well, by technique: never a wrong option
@@ -54,8 +62,14 @@ ALSO = {  # what could be defended as well, by technique: never a wrong option
 
 def options(world: World, rng: Random, technique: str, count: int = 3) -> tuple[str, ...]:
     """Labels of techniques that are near, but no broader, narrower or sister form of this one, and of no such table."""
+    found = _fit(world, technique)
+    return tuple(rng.sample(found, min(count, len(found))))
+
+
+@lru_cache(maxsize=1024)
+def _fit(world: World, technique: str) -> tuple[str, ...]:
+    """The few techniques that made-up scenes show are asked about again and again."""
     root = technique.partition(".")[0]
     refused = {root, *ALSO.get(root, "").split()}
-    near = world.near(technique, rng, 40)
-    found = [entry.label for entry in near if entry.id.partition(".")[0] not in refused]
-    return tuple(found[:count])
+    near = world.near(technique, Random(technique), 40)
+    return tuple(entry.label for entry in near if entry.id.partition(".")[0] not in refused)[:8]
