@@ -14,16 +14,27 @@ from xml.sax.saxutils import escape
 
 from vedette.forge.scene import cast
 
-PARENTS = {  # rule of Wazuh that a local one builds on: what it takes
-    "5716": "refused SSH passwords", "5402": "sudo to root that worked", "5501": "opened login sessions",
-    "31101": "web requests with an error of the 400 range", "31108": "web requests that worked",
-    "60122": "failed Windows logons", "60106": "Windows logons that worked",
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A rule of Wazuh that a local one builds on."""
+
+    takes: str  # "refused SSH passwords"
+    tag: str  # element that looks at a part of the event
+    value: str
+    technique: str
+    counts: bool  # its events have a source address
+
+
+PARENTS = {
+    "5716": Parent("refused SSH passwords", "<user>", "^svc_{word}$", "T1110", True),
+    "5402": Parent("successful sudo commands", '<field name="command">', "/opt/{word}/", "T1548.003", False),
+    "5501": Parent("opened login sessions", "<user>", "^{word}_admin$", "T1078", False),
+    "31101": Parent("web requests answered with an error of the 400 range", "<url>", "/{word}/backup", "T1595.003", True),
+    "31100": Parent("web requests", "<url>", "/{word}/admin", "T1190", False),
+    "60122": Parent("failed Windows logons", '<field name="win.eventdata.targetUserName">', "^svc_{word}$", "T1110", True),
+    "60106": Parent("successful Windows logons", '<field name="win.eventdata.targetUserName">', "^{word}_admin$", "T1078",
+                    False),
 }  # fmt: skip
-FIELDS = {"5716": ("user", "dstuser"), "5402": ("command", "command"), "5501": ("user", "dstuser"),
-          "31101": ("url", "url"), "31108": ("url", "url"), "60122": ("user", "win.eventdata.targetUserName"),
-          "60106": ("user", "win.eventdata.targetUserName")}  # fmt: skip
-TECHNIQUES = {"5716": "T1110", "5402": "T1548.003", "5501": "T1078", "31101": "T1595.003", "31108": "T1190",
-              "60122": "T1110", "60106": "T1078"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,6 @@ class LocalRule:
     number: int
     level: int
     parent: str
-    field: str  # "" of a counting rule
     value: str
     frequency: int  # 0 of a rule on one event
     timeframe: int  # seconds
@@ -39,16 +49,24 @@ class LocalRule:
 
     @property
     def technique(self) -> str:
-        return TECHNIQUES[self.parent]
+        return PARENTS[self.parent].technique
+
+    @property
+    def field(self) -> str:
+        """What its value is compared with: `user`, `url`, or a field by name."""
+        tag = PARENTS[self.parent].tag
+        return tag.split('"')[1] if '"' in tag else tag.strip("<>")
 
     @property
     def xml(self) -> str:
         counts = f' frequency="{self.frequency}" timeframe="{self.timeframe}"' if self.frequency else ""
         lines = [f'<rule id="{self.number}" level="{self.level}"{counts}>']
         if self.frequency:
-            lines += [f"  <if_matched_sid>{self.parent}</if_matched_sid>", "  <same_source_ip />"]
+            lines += [f"  <if_matched_sid>{self.parent}</if_matched_sid>", "  <same_srcip />"]
         else:
-            lines += [f"  <if_sid>{self.parent}</if_sid>", f'  <field name="{self.field}">{escape(self.value)}</field>']
+            tag = PARENTS[self.parent].tag
+            end = f"</{tag.strip('<>').split(' ')[0]}>"
+            lines += [f"  <if_sid>{self.parent}</if_sid>", f"  {tag}{escape(self.value)}{end}"]
         lines += [f"  <description>{escape(self.title)}</description>", "  <mitre>", f"    <id>{self.technique}</id>",
                   "  </mitre>", "</rule>"]  # fmt: skip
         return "\n".join(lines)
@@ -57,22 +75,19 @@ class LocalRule:
     def says(self) -> str:
         """What it asks for, without its number and level."""
         if self.frequency:
-            return (f"{self.frequency} events of rule {self.parent} ({PARENTS[self.parent]}) from one source address"
+            return (f"{self.frequency} events of rule {self.parent} ({PARENTS[self.parent].takes}) from one source address"
                     f" within {self.timeframe} seconds")  # fmt: skip
-        return f"an event of rule {self.parent} ({PARENTS[self.parent]}) whose field `{self.field}` matches `{self.value}`"
+        return f"an event of rule {self.parent} ({PARENTS[self.parent].takes}) whose field `{self.field}` matches `{self.value}`"
 
 
 def local_rule(rng: Random, counting: bool | None = None) -> LocalRule:
     counting = rng.random() < 0.5 if counting is None else counting
-    parent = rng.choice(list(PARENTS))
-    what, field = FIELDS[parent]
-    word = rng.choice(cast.WORDS)
-    value = {"user": f"^svc_{word}$", "command": f"/opt/{word}/", "url": f"/{word}/admin"}[what]
-    number, level = rng.randint(100_000, 119_999), rng.randint(5, 14)
+    number, parent = rng.choice([(n, p) for n, p in PARENTS.items() if p.counts or not counting])
+    word, own, level = rng.choice(cast.WORDS), rng.randint(100_000, 119_999), rng.randint(5, 14)
     if counting:
         frequency, timeframe = rng.randint(3, 20), rng.choice([30, 60, 90, 120, 180, 300, 600])
-        return LocalRule(number, level, parent, "", "", frequency, timeframe, f"Many {PARENTS[parent]} from one address")
-    return LocalRule(number, level, parent, field, value, 0, 0, f"{_capital(PARENTS[parent])}: {what} of {word}")
+        return LocalRule(own, level, number, "", frequency, timeframe, f"Many {parent.takes} from one address")
+    return LocalRule(own, level, number, parent.value.replace("{word}", word), 0, 0, f"{_capital(parent.takes)}: {word}")
 
 
 def _capital(text: str) -> str:
@@ -107,7 +122,7 @@ def series(rng: Random, fires: bool) -> Series:
     """Of the wished outcome."""
     while True:
         made = local_rule(rng, counting=True)
-        rule = LocalRule(made.number, made.level, made.parent, "", "", rng.randint(3, 6), rng.choice([30, 60, 90, 120]),
+        rule = LocalRule(made.number, made.level, made.parent, "", rng.randint(3, 6), rng.choice([30, 60, 90, 120]),
                          made.title)  # fmt: skip
         found = Series(rule, tuple(_events(rng, rule)))
         if bool(found.fires()) == fires:

@@ -158,8 +158,9 @@ def _filled(field: str, how: list[str], values: list[str], event: Event) -> str:
     if how[0] == "endswith":
         return f"{_folder(values[0])}{values[0]}"
     program = event.get("Image", "").replace("\\", "/").rpartition("/")[2]
-    before = event.get(field, "") or (program if "CommandLine" in field else _START.get(field, ""))
     inner = " ".join(values) if len(values) > 1 else values[0]
+    start = program if "CommandLine" in field and program.casefold() not in inner.casefold() else _START.get(field, "")
+    before = event.get(field, "") or start
     space = " " if "CommandLine" in field and not inner.startswith(" ") else ""
     return f"{before}{space}{inner}{'' if inner.endswith(' ') else ' '}1".lstrip()
 
@@ -188,7 +189,7 @@ def _taken(detection: str, filtered: bool = False) -> Taken | None:
             return None
         pairs += zip(parts[1::2], parts[2::2], strict=True)
     values = [value for _, text in pairs for value in text.split(", ")]
-    return Taken(tuple(pairs)) if pairs and all(2 < len(v.strip()) < 60 for v in values) else None
+    return Taken(tuple(pairs)) if pairs and all(2 < len(v.strip()) < 60 and ": " not in v for v in values) else None
 
 
 def _with_events(world: World, rng: Random) -> Iterator[tuple[Entry, dict[str, str], Taken, dict[str, str]]]:
@@ -240,7 +241,7 @@ def _block(detection: str) -> str:
         if parts[0] or len(parts) != 3 or _ODD.search(section):
             return ""
         values = [rules.quoted(value) for value in parts[2].split(", ")]
-        if len(values) > 12:
+        if len(values) > 12 or any(": " in value for value in values):
             return ""
         lines += [f"    {name}:", *([f"        {parts[1]}: {values[0]}"] if len(values) == 1 else
                                     [f"        {parts[1]}:", *(f"            - {value}" for value in values)])]  # fmt: skip
