@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -18,7 +20,6 @@ from vedette.knowledge.record import Kind as Entity
 from vedette.knowledge.record import Rel, SoftwareFacts
 
 WHO = {Entity.GROUP: "group", Entity.SOFTWARE: "software", Entity.CAMPAIGN: "campaign"}
-ROUNDS = 4  # paragraphs of one entity at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,16 @@ class Paragraph:
         return tuple(technique.id for technique in self.techniques)
 
 
-def _paragraphs(world: World, rng: Random, least: int = 2, most: int = 5) -> Iterator[Paragraph]:
+def _paragraphs(world: World, rng: Random, least: int = 2, most: int = 5, rounds: int = 4) -> Iterator[Paragraph]:
     """Procedures of one group, software or campaign. Every entity comes before any of them comes again."""
     about = [entry for kind in WHO for entry in world.of(kind)]
     left: dict[str, list[tuple[str, str]]] = {}
     for entry in about:
         told = [(tie.other, flat(tie.text)) for tie in world.out(entry.id, Rel.USES, Entity.TECHNIQUE) if _fit(tie.text)]
+        often = Counter(text for _, text in told)
         rng.shuffle(told)
-        left[entry.id] = told
-    for _ in range(ROUNDS):
+        left[entry.id] = [(uid, text) for uid, text in told if often[text] == 1]  # else two techniques rest on it
+    for _ in range(rounds):
         rng.shuffle(about)
         for entry in about:
             count = rng.randint(least, most)
@@ -72,8 +74,15 @@ def sentence(world: World, rng: Random) -> Iterator[Draft]:
         told = "\n".join(f"[{n}] {text}" for n, text in enumerate(one.sentences, 1))
         asked = one.techniques[place]
         slots = {"text": told, "technique": asked.label, "quote": one.sentences[place], "number": str(place + 1)}
-        if not _kin(asked, [t for t in one.techniques if t is not asked]):
+        others = [text for text in one.sentences if text is not one.sentences[place]]
+        if not _kin(asked, [t for t in one.techniques if t is not asked]) and not _hinted(asked.name, others):
             yield Draft((one.about.id,), str(place + 1), slots, keep=(one.sentences[place],), sources=(asked.id,), difficulty=2)
+
+
+def _hinted(name: str, sentences: Sequence[str]) -> bool:
+    """A word of the technique's name stands in one of the sentences, so that it might be meant as well."""
+    told = " ".join(sentences).casefold()
+    return any(word[:5] in told for word in re.findall(r"[a-z]{4,}", name.casefold()))
 
 
 def _kin(one: Entry, others: Sequence[Entry]) -> bool:
@@ -107,7 +116,7 @@ MANY = 8  # groups that share a technique, so that it tells nothing about who it
 
 def nobody(world: World, rng: Random) -> Iterator[Draft]:
     """Two common techniques do not say who it was."""
-    for one in _paragraphs(world, rng, 2, 2):
+    for one in _paragraphs(world, rng, 2, 2, rounds=20):
         if one.about.kind is not Entity.GROUP:
             continue
         counts = [len(world.into(uid, Rel.USES, Entity.GROUP)) for uid in one.ids]
@@ -118,12 +127,20 @@ def nobody(world: World, rng: Random) -> Iterator[Draft]:
                         sources=one.ids, difficulty=3)  # fmt: skip
 
 
+COMMON = re.compile(r"(?:Windows|Power[Ss]hell|HTTPS?|Registry|C2|RDP|SMB|Microsoft|Office|VBA|Excel|Word|Linux|DNS|USB|DLLs?|"
+                    r"Outlook|Active|Directory|WMI|Base64|Run|Startup|VPNs?|SSH|FTP|RAR|ZIP|LSASS|Task|Scheduled|PDF|LNK|XOR|"
+                    r"AES|Visual|Basic|Exchange|API|JavaScript|VBScript|Python|PsExec|Net|Cobalt|Strike|Mimikatz|7-?[Zz]ip|"
+                    r"Remote|Desktop|Protocol|Internet|Explorer|Chrome|Google|IP)\W*")  # fmt: skip
+
+
 def _unnamed(text: str, entry: Entry) -> str:
-    """"" where something else may still give the group away: a name in capitals or with a digit."""
+    """ "" where something else may still give the group away: an uncommon name, in capitals or with a digit."""
     told = text.replace(f"{entry.name}'s", "the attackers'").replace(entry.name, "the attackers")
     told = told.replace("the attackers has ", "the attackers have ").replace("the attackers was ", "the attackers were ")
-    words = told.split()[1:]
-    return f"{told[0].upper()}{told[1:]}" if told != text and not any(w[0].isupper() or w[0].isdigit() for w in words) else ""
+    strange = [word for word in told.split()[1:] if word[0].isupper() or any(c.isdigit() for c in word)]
+    if told == text or not all(COMMON.fullmatch(word) for word in strange):
+        return ""
+    return f"{told[0].upper()}{told[1:]}"
 
 
 def indicators(world: World, rng: Random) -> Iterator[Draft]:

@@ -1,0 +1,177 @@
+"""Made-up configuration files with known weaknesses: find them, explain them, map them, repair them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from vedette.forge.example import Kind
+from vedette.forge.scene import configs
+from vedette.forge.scene.cast import counted
+from vedette.forge.scene.configs import Config, Finding
+from vedette.forge.task import Draft, Task
+from vedette.forge.tasks.made import NO_EVIDENCE, as_json, scenes
+from vedette.forge.world import World
+from vedette.knowledge.record import Rel
+
+
+def _slots(one: Config) -> dict[str, str]:
+    return {"file": one.about.name, "config": one.text, "numbered": one.numbered}
+
+
+def _lines(one: Config) -> str:
+    return "\n".join(f"Line {f.line}: `{f.text.strip()}` – {f.part.why}." for f in one.findings)
+
+
+def _sources(one: Config) -> tuple[str, ...]:
+    return tuple(uid for f in one.findings for uid in (f.part.cwe, f.part.control))
+
+
+def _one(rng: Random) -> tuple[Config, Finding]:
+    found = configs.config(rng, 1)
+    return found, found.findings[0]
+
+
+def find(world: World, rng: Random) -> Iterator[Draft]:
+    for uid in scenes(rng, "configuration"):
+        one = configs.config(rng, rng.randint(1, 4))
+        final = ", ".join(str(f.line) for f in one.findings)
+        yield Draft((uid,), final, _slots(one) | {"lines": _lines(one)}, sources=_sources(one), difficulty=2)
+
+
+def safe(world: World, rng: Random) -> Iterator[Draft]:
+    """Half of the files have one weak line."""
+    for number, uid in enumerate(scenes(rng, "configuration")):
+        one = configs.config(rng, number % 2)
+        told = _lines(one) or "Each line is in order: nothing is more open than it has to be, and there is no secret in it."
+        yield Draft((uid,), "Yes" if one.findings else "No", _slots(one) | {"told": told}, sources=_sources(one), difficulty=2)
+
+
+def explain(world: World, rng: Random) -> Iterator[Draft]:
+    for uid in scenes(rng, "configuration"):
+        one, found = _one(rng)
+        slots = _slots(one) | {"line": found.text.strip(), "why": found.part.why, "fix": found.part.fix,
+                               "weakness": world.label(found.part.cwe), "control": world.label(found.part.control)}  # fmt: skip
+        yield Draft((uid,), "", slots, keep=(slots["why"], slots["weakness"]), sources=_sources(one))
+
+
+def weakness(world: World, rng: Random) -> Iterator[Draft]:
+    for uid in scenes(rng, "configuration"):
+        one, found = _one(rng)
+        if (entry := world.get(found.part.cwe)) is not None:
+            near = world.near(entry.id, rng, 12, besides=_relatives(world, entry.id))
+            wrong = tuple(other.label for other in near if other.id not in LOOSE)[:3]
+            slots = _slots(one) | {"line": found.text.strip(), "why": found.part.why}
+            yield Draft((uid,), entry.label, slots, wrong, keep=(found.part.why,), sources=(entry.id,), difficulty=2)
+
+
+LOOSE = frozenset({
+    "CWE-16", "CWE-200", "CWE-250", "CWE-266", "CWE-268", "CWE-269", "CWE-272", "CWE-276", "CWE-284", "CWE-285", "CWE-287",
+    "CWE-311", "CWE-522", "CWE-668", "CWE-693", "CWE-732", "CWE-862", "CWE-863", "CWE-1188", "CWE-1391", "CWE-255", "CWE-264",
+    "CWE-256", "CWE-257", "CWE-259", "CWE-260", "CWE-312", "CWE-313", "CWE-321", "CWE-798", "CWE-1104", "CWE-829", "CWE-494",
+    "CWE-345", "CWE-353", "CWE-497", "CWE-548", "CWE-552", "CWE-538", "CWE-277", "CWE-278", "CWE-279", "CWE-281", "CWE-271",
+    "CWE-327", "CWE-326", "CWE-328", "CWE-319", "CWE-523", "CWE-521", "CWE-308", "CWE-309", "CWE-258", "CWE-306", "CWE-307",
+    "CWE-770", "CWE-400", "CWE-1357", "CWE-1220", "CWE-22", "CWE-23", "CWE-778", "CWE-223", "CWE-613", "CWE-1021", "CWE-282",
+    "CWE-267", "CWE-270", "CWE-273", "CWE-274", "CWE-280", "CWE-1395", "CWE-1329", "CWE-923", "CWE-922", "CWE-1327",
+})  # wide enough that one could defend them for another finding: never a wrong option  # fmt: skip
+
+
+def _relatives(world: World, uid: str) -> list[str]:
+    parents = [tie.other for tie in world.out(uid, Rel.CHILD_OF)]
+    children = [tie.other for tie in world.into(uid, Rel.CHILD_OF)]
+    return [*parents, *children, *(tie.other for parent in parents for tie in world.out(parent, Rel.CHILD_OF))]
+
+
+def control(world: World, rng: Random) -> Iterator[Draft]:
+    """Wrong options are controls of another family; nothing of what they ask for would repair the line."""
+    controls = sorted({part.control for kind in configs.kinds().values() for part in kind.part if part.control})
+    for uid in scenes(rng, "configuration"):
+        one, found = _one(rng)
+        right = found.part.control
+        family = right.partition("-")[0]
+        wrong = [world.label(c) for c in [*controls, *UNRELATED] if c.partition("-")[0] != family and world.get(c) and c in UNRELATED]
+        if world.get(right) is not None and len(wrong) > 2:
+            slots = _slots(one) | {"line": found.text.strip(), "why": found.part.why}
+            yield Draft((uid,), world.label(right), slots, tuple(rng.sample(wrong, 3)), sources=(right,), difficulty=2)
+
+
+UNRELATED = ("CP-9", "CP-10", "CP-6", "CP-7", "CP-2", "MP-7", "AC-8", "SC-40", "AC-18", "AC-19", "SI-8", "SC-44", "SC-26",
+             "SA-16", "SC-20", "SC-21", "SC-22", "IA-12", "RA-10", "AC-10", "SI-16")  # fmt: skip
+
+
+def fix(world: World, rng: Random) -> Iterator[Draft]:
+    for uid in scenes(rng, "configuration"):
+        one, found = _one(rng)
+        slots = _slots(one) | {"line": found.text.strip(), "why": found.part.why, "fix": found.part.fix,
+                               "repaired": found.repaired.strip()}  # fmt: skip
+        yield Draft((uid,), "", slots, keep=(found.part.fix, slots["repaired"]), sources=_sources(one))
+
+
+def harden(world: World, rng: Random) -> Iterator[Draft]:
+    """The whole file, repaired."""
+    for uid in scenes(rng, "configuration"):
+        one = configs.config(rng, rng.randint(1, 3))
+        wanted = "\n".join(f"- line {f.line} becomes: {f.repaired.strip()}" for f in one.findings)
+        yield Draft((uid,), one.repaired, _slots(one) | {"wanted": wanted}, sources=_sources(one), difficulty=2)
+
+
+def extract(world: World, rng: Random) -> Iterator[Draft]:
+    for uid in scenes(rng, "configuration"):
+        one = configs.config(rng, rng.randint(0, 4))
+        found = [{"line": f.line, "text": f.text.strip(), "cwe": f.part.cwe} for f in one.findings]
+        known = ", ".join(world.label(f.part.cwe) for f in rng.sample(one.findings, len(one.findings)))
+        hint = f" The weaknesses to assign are among: {known}." if len(found) > 1 else ""
+        yield Draft((uid,), as_json(found), _slots(one) | {"hint": hint}, sources=_sources(one), difficulty=3)
+
+
+def count(world: World, rng: Random) -> Iterator[Draft]:
+    for uid in scenes(rng, "configuration"):
+        one = configs.config(rng, rng.randint(0, 4))
+        steps = _lines(one) or "No line weakens the system."
+        told = counted(len(one.findings), "weak line")
+        yield Draft((uid,), str(len(one.findings)), _slots(one) | {"steps": steps, "count": told}, sources=_sources(one), difficulty=2)
+
+
+def safer(world: World, rng: Random) -> Iterator[Draft]:
+    """Two files of a kind; the safer one has fewer weak lines, all of which the other one's are more than."""
+    for number, uid in enumerate(scenes(rng, "configuration")):
+        kind = rng.choice(list(configs.kinds()))
+        good, bad = configs.config(rng, 0, kind), configs.config(rng, rng.randint(1, 3), kind)
+        first, second = (good, bad) if number % 2 else (bad, good)
+        slots = {"file": good.about.name, "first": first.text, "second": second.text,
+                 "why": "\n".join(f"`{f.text.strip()}` – {f.part.why}." for f in bad.findings),
+                 "other": "second" if first is good else "first"}  # fmt: skip
+        yield Draft((uid,), "The first" if first is good else "The second", slots, sources=_sources(bad), difficulty=2)
+
+
+UNKNOWN = (
+    ("Was the weak setting ever used by an attacker?", "the file shows what is possible, not what was done; logs would have to be read"),
+    ("Who put this line in, and when?", "the file has no history; the version control system would know"),
+    ("Is the system reachable from the internet?", "the file says nothing of the network around it"),
+    ("Does the running system really use this file?", "only the system itself can show which settings are in force"),
+    ("Which data would be lost in the worst case?", "the file does not say what the system holds"),
+)  # fmt: skip
+
+
+def unknown(world: World, rng: Random) -> Iterator[Draft]:
+    for uid in scenes(rng, "configuration"):
+        one, found = _one(rng)
+        question, why = rng.choice(UNKNOWN)
+        slots = _slots(one) | {"question": question, "why": why, "line": found.text.strip(), "weak": found.part.why}
+        if one.kind != "terraform" or "internet" not in question:
+            yield Draft((uid,), NO_EVIDENCE, slots, keep=(why,), sources=_sources(one))
+
+
+TASKS = (
+    Task("explain", Kind.OPEN, explain, 1_500),
+    Task("fix", Kind.OPEN, fix, 1_500),
+    Task("safe", Kind.YES_NO, safe, 1_500),
+    Task("weakness", Kind.CHOICE, weakness, 1_200),
+    Task("control", Kind.CHOICE, control, 1_000),
+    Task("find", Kind.MULTI, find, 2_000),
+    Task("count", Kind.STEPS, count, 1_000),
+    Task("safer", Kind.CLOSED, safer, 1_000),
+    Task("extract", Kind.EXTRACT, extract, 1_500),
+    Task("harden", Kind.RULE, harden, 1_500),
+    Task("unknown", Kind.ABSTAIN, unknown, 600),
+)
