@@ -11,7 +11,7 @@ from vedette.forge.example import Kind
 from vedette.forge.world import World
 
 GROUPS = (
-    "attack_technique", "log", "alert", "sigma", "siem", "report", "configuration",
+    "attack_technique", "log", "alert", "sigma", "siem", "report", "configuration", "response",
 )  # modules of `forge.tasks`, in the order of the curriculum  # fmt: skip
 
 

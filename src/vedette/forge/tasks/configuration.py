@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from random import Random
 
 from vedette.forge.example import Kind
@@ -59,10 +60,16 @@ def weakness(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "configuration"):
         one, found = _one(rng)
         if (entry := world.get(found.part.cwe)) is not None:
-            near = world.near(entry.id, rng, 12, besides=_relatives(world, entry.id))
-            wrong = tuple(other.label for other in near if other.id not in LOOSE)[:3]
+            wrong = tuple(rng.sample(_wrong(world, entry.id), 3))
             slots = _slots(one) | {"line": found.text.strip(), "why": found.part.why}
             yield Draft((uid,), entry.label, slots, wrong, keep=(found.part.why,), sources=(entry.id,), difficulty=2)
+
+
+@lru_cache(maxsize=256)
+def _wrong(world: World, uid: str) -> tuple[str, ...]:
+    """The few weaknesses of the findings are asked about again and again."""
+    near = world.near(uid, Random(uid), 24, besides=_relatives(world, uid))
+    return tuple(other.label for other in near if other.id not in LOOSE)[:8]
 
 
 LOOSE = frozenset({
@@ -83,13 +90,11 @@ def _relatives(world: World, uid: str) -> list[str]:
 
 
 def control(world: World, rng: Random) -> Iterator[Draft]:
-    """Wrong options are controls of another family; nothing of what they ask for would repair the line."""
-    controls = sorted({part.control for kind in configs.kinds().values() for part in kind.part if part.control})
+    """Wrong options are controls that nothing in these files has to do with."""
     for uid in scenes(rng, "configuration"):
         one, found = _one(rng)
         right = found.part.control
-        family = right.partition("-")[0]
-        wrong = [world.label(c) for c in [*controls, *UNRELATED] if c.partition("-")[0] != family and world.get(c) and c in UNRELATED]
+        wrong = [world.label(c) for c in UNRELATED if world.get(c)]
         if world.get(right) is not None and len(wrong) > 2:
             slots = _slots(one) | {"line": found.text.strip(), "why": found.part.why}
             yield Draft((uid,), world.label(right), slots, tuple(rng.sample(wrong, 3)), sources=(right,), difficulty=2)
