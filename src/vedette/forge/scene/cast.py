@@ -30,9 +30,24 @@ WORDS = (
 )  # fmt: skip
 SERVICES = ("backup", "deploy", "jenkins", "monitor", "nagios", "postgres", "www-data", "ansible", "ci", "reports")
 TRIED = ("admin", "scanner", "test", "oracle", "postgres", "guest", "ubuntu", "user", "ftp", "pi", "support", "git")
-FIRMS = ("Northwind Mills", "Kestrel Foods", "Harbor Bank", "Cedar Clinic", "Lumen Energy", "Orbit Freight",
-         "Maple University", "Quartz Insurance", "River City Council", "Timber Retail", "Willow Pharma",
-         "Zephyr Airlines", "Flint Steel", "Jasper Telecom", "Grove Logistics", "Ivory Hotels")  # fmt: skip
+FIRMS = (
+    "Northwind Mills",
+    "Kestrel Foods",
+    "Harbor Bank",
+    "Cedar Clinic",
+    "Lumen Energy",
+    "Orbit Freight",
+    "Maple University",
+    "Quartz Insurance",
+    "River City Council",
+    "Timber Retail",
+    "Willow Pharma",
+    "Zephyr Airlines",
+    "Flint Steel",
+    "Jasper Telecom",
+    "Grove Logistics",
+    "Ivory Hotels",
+)
 
 
 def person(rng: Random) -> str:

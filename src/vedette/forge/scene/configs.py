@@ -105,6 +105,10 @@ def _forms(rng: Random, part: Part) -> tuple[list[str], list[str]]:
 
 
 def _told(rng: Random, text: str) -> str:
-    for slot, value in (("{word}", rng.choice(cast.WORDS)), ("{user}", cast.person(rng)), ("{n}", str(rng.randint(2, 90)))):
+    for slot, value in (
+        ("{word}", rng.choice(cast.WORDS)),
+        ("{user}", cast.person(rng)),
+        ("{n}", str(rng.randint(2, 90))),
+    ):
         text = text.replace(slot, value)
     return text

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 
-from vedette.forge.scene import cast, lines
-from vedette.forge.scene.lines import Line
+from vedette.forge.scene import cast, hosts, lines
+from vedette.forge.scene.line import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ def _early(rng: Random) -> datetime:
 
 def _attempt(rng: Random, when: datetime, host: str, address: str) -> Line:
     if address:
-        return lines.sshd_failed(rng, when, host=host, address=address)
-    return lines.sshd_accepted(rng, when, host=host)
+        return hosts.sshd_failed(rng, when, host=host, address=address)
+    return hosts.sshd_accepted(rng, when, host=host)
 
 
 def _login(rng: Random, when: datetime, host: str, user: str, address: str) -> Line:
-    return lines.sshd_accepted(rng, when, host=host, user=user, address=address)
+    return hosts.sshd_accepted(rng, when, host=host, user=user, address=address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Odd:
 
 def odd(rng: Random) -> Odd:
     """Harmless lines of one source, one sign of a technique among them."""
-    maker = rng.choice([lines.sudo, lines.auditd, lines.sysmon, lines.web, lines.dns, lines.cloud])
+    maker = rng.choice(lines.TONED)
     times = cast.clock(rng, cast.moment(rng), 5, 900)
     count = rng.randint(4, 8)
     place = rng.randint(1, count)
@@ -95,7 +95,7 @@ class Sequence:
 
 def sequence(rng: Random) -> Sequence:
     host, times = cast.desk(rng), cast.clock(rng, cast.moment(rng), 20, 4000)
-    makers = [lines.windows_change, lines.sysmon, lines.windows_logon]
+    makers = [hosts.windows_change, hosts.sysmon, hosts.windows_logon]
     told = [rng.choice(makers)(rng, next(times), host=host) for _ in range(rng.randint(3, 6))]
     places = list(range(len(told)))
     rng.shuffle(places)

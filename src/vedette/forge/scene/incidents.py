@@ -62,12 +62,31 @@ class Incident:
         return [self.told(step) for step in self.about.steps(phase)]
 
 
+KNOWN = {"host": "machine", "user": "account", "source": "outside address", "domain": "domain"}
+
+
 def incident(rng: Random, kind: str = "") -> Incident:
     kind = kind or rng.choice(list(kinds()))
-    slots = {"host": rng.choice([cast.server, cast.desk])(rng), "user": cast.person(rng), "source": cast.outside(rng),
-             "domain": cast.domain(rng)}  # fmt: skip
+    slots = {
+        "host": rng.choice([cast.server, cast.desk])(rng),
+        "user": cast.person(rng),
+        "source": cast.outside(rng),
+        "domain": cast.domain(rng),
+    }
     blank = Incident(kind, slots, "", "")
     sign = blank.told(rng.choice(blank.about.signs))
     firm, when = rng.choice(cast.FIRMS), cast.moment(rng)
-    start = rng.choice([f"{firm}, {when:%Y-%m-%d %H:%M}", f"A call from {firm} at {when:%H:%M}", f"{firm}, reported at {when:%H:%M} by the help desk"])
-    return Incident(kind, slots, sign, f"{start}: {sign}.")
+    start = rng.choice(
+        [
+            f"{firm}, {when:%Y-%m-%d %H:%M}",
+            f"A call from {firm} at {when:%H:%M}",
+            f"{firm}, reported on {when:%Y-%m-%d} by the help desk",
+        ]
+    )
+    return Incident(kind, slots, sign, f"{start}: {sign}. Concerned: {', '.join(_known(blank))}.")
+
+
+def _known(one: Incident) -> list[str]:
+    """Whatever an answer may name; it stands in the report, so that nothing has to be made up."""
+    everything = str(one.about.model_dump())
+    return [f"{name} {one.slots[slot]}" for slot, name in KNOWN.items() if "{" + slot + "}" in everything]

@@ -8,11 +8,24 @@ from random import Random
 
 from vedette.forge.scene import cast
 
-SECTORS = {"Northwind Mills": "food", "Kestrel Foods": "food", "Harbor Bank": "finance", "Cedar Clinic": "health",
-           "Lumen Energy": "energy", "Orbit Freight": "transport", "Maple University": "education",
-           "Quartz Insurance": "finance", "River City Council": "government", "Timber Retail": "retail",
-           "Willow Pharma": "health", "Zephyr Airlines": "transport", "Flint Steel": "industry",
-           "Jasper Telecom": "telecommunications", "Grove Logistics": "transport", "Ivory Hotels": "hospitality"}  # fmt: skip
+SECTORS = {
+    "Northwind Mills": "food",
+    "Kestrel Foods": "food",
+    "Harbor Bank": "finance",
+    "Cedar Clinic": "health",
+    "Lumen Energy": "energy",
+    "Orbit Freight": "transport",
+    "Maple University": "education",
+    "Quartz Insurance": "finance",
+    "River City Council": "government",
+    "Timber Retail": "retail",
+    "Willow Pharma": "health",
+    "Zephyr Airlines": "transport",
+    "Flint Steel": "industry",
+    "Jasper Telecom": "telecommunications",
+    "Grove Logistics": "transport",
+    "Ivory Hotels": "hospitality",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +37,13 @@ class Indicators:
     sha256: tuple[str, ...]
 
     def lists(self) -> dict[str, list[str]]:
-        return {"ipv4": list(self.ipv4), "domains": list(self.domains), "urls": list(self.urls),
-                "emails": list(self.emails), "sha256": list(self.sha256)}  # fmt: skip
+        return {
+            "ipv4": list(self.ipv4),
+            "domains": list(self.domains),
+            "urls": list(self.urls),
+            "emails": list(self.emails),
+            "sha256": list(self.sha256),
+        }
 
 
 def indicators(rng: Random) -> Indicators:
@@ -37,11 +55,16 @@ def indicators(rng: Random) -> Indicators:
     return Indicators(
         tuple(cast.different(rng, counts[0])),
         tuple(next(names) for _ in range(counts[1])),
-        tuple(f"{rng.choice(['http', 'https'])}://{next(names)}/{rng.choice(cast.WORDS)}{rng.choice(['.php', '/login', '.zip', ''])}"
-              for _ in range(counts[2])),
+        tuple(_address(rng, next(names)) for _ in range(counts[2])),
         tuple(f"{rng.choice(cast.WORDS)}@{next(names)}" for _ in range(counts[3])),
         tuple(cast.digest(rng) for _ in range(counts[4])),
-    )  # fmt: skip
+    )
+
+
+def _address(rng: Random, name: str) -> str:
+    return (
+        f"{rng.choice(['http', 'https'])}://{name}/{rng.choice(cast.WORDS)}{rng.choice(['.php', '/login', '.zip', ''])}"
+    )
 
 
 def defanged(rng: Random, value: str) -> str:
@@ -56,21 +79,31 @@ def defanged(rng: Random, value: str) -> str:
 
 
 def told(rng: Random, found: Indicators, own: str) -> str:
-    """Sentences with the indicators, defanged, in any order, and addresses of the victim and the author, which are none."""
+    """Sentences with the indicators, defanged, and addresses of the victim and the author, which are none."""
     sentences = []
     if found.ipv4:
         sentences.append(f"Traffic went to {_list(rng, found.ipv4)}.")
     if found.domains:
-        sentences.append(f"{'The domain' if len(found.domains) == 1 else 'The domains'} {_list(rng, found.domains)} "
-                         f"{'was' if len(found.domains) == 1 else 'were'} registered shortly before.")  # fmt: skip
+        sentences.append(
+            f"{'The domain' if len(found.domains) == 1 else 'The domains'} {_list(rng, found.domains)} "
+            f"{'was' if len(found.domains) == 1 else 'were'} registered shortly before."
+        )
     if found.urls:
         sentences.append(f"The payload was fetched from {_list(rng, found.urls)}.")
     if found.emails:
         sentences.append(f"Lures were sent from {_list(rng, found.emails)}.")
     if found.sha256:
-        sentences.append(f"The {'file has' if len(found.sha256) == 1 else 'files have'} the SHA-256 {cast.listed(found.sha256)}.")
-    sentences.append(rng.choice([f"The first machine concerned was {own} in the office network.",
-                                 f"At {own}, the victim's own proxy, the traffic was noticed first."]))  # fmt: skip
+        sentences.append(
+            f"The {'file has' if len(found.sha256) == 1 else 'files have'} the SHA-256 {cast.listed(found.sha256)}."
+        )
+    sentences.append(
+        rng.choice(
+            [
+                f"The first machine concerned was {own} in the office network.",
+                f"At {own}, the victim's own proxy, the traffic was noticed first.",
+            ]
+        )
+    )
     rng.shuffle(sentences)
     sentences.append(rng.choice(["Questions go to soc@corp.example.", "Contact: cert@corp.example.", ""]))
     return " ".join(sentence for sentence in sentences if sentence)
@@ -92,12 +125,23 @@ def uuid(rng: Random) -> str:
 
 
 EVENTS = (
-    "a phishing mail reached the accounting department", "an employee opened the attachment", "the first beacon left the network",
-    "a second administrator account was created", "the domain controller was reached", "files were packed into archives",
-    "the archives were sent out over HTTPS", "the backup server was wiped", "file servers were encrypted",
-    "the ransom note was found", "the incident response team was called", "all passwords were reset",
-    "the VPN was patched", "the servers were restored from backups", "the regulator was told", "customers were informed",
-)  # fmt: skip
+    "a phishing mail reached the accounting department",
+    "an employee opened the attachment",
+    "the first beacon left the network",
+    "a second administrator account was created",
+    "the domain controller was reached",
+    "files were packed into archives",
+    "the archives were sent out over HTTPS",
+    "the backup server was wiped",
+    "file servers were encrypted",
+    "the ransom note was found",
+    "the incident response team was called",
+    "all passwords were reset",
+    "the VPN was patched",
+    "the servers were restored from backups",
+    "the regulator was told",
+    "customers were informed",
+)
 
 
 def dated_events(rng: Random) -> list[tuple[date, str]]:

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from vedette.forge.scene import cast
 
+
 @dataclass(frozen=True, slots=True)
 class Parent:
     """A rule of Wazuh that a local one builds on."""
@@ -29,12 +30,15 @@ PARENTS = {
     "5716": Parent("refused SSH passwords", "<user>", "^svc_{word}$", "T1110", True),
     "5402": Parent("successful sudo commands", '<field name="command">', "/opt/{word}/", "T1548.003", False),
     "5501": Parent("opened login sessions", "<user>", "^{word}_admin$", "T1078", False),
-    "31101": Parent("web requests answered with an error of the 400 range", "<url>", "/{word}/backup", "T1595.003", True),
+    "31101": Parent("web requests that ended in a 4xx error", "<url>", "/{word}/backup", "T1595.003", True),
     "31100": Parent("web requests", "<url>", "/{word}/admin", "T1190", False),
-    "60122": Parent("failed Windows logons", '<field name="win.eventdata.targetUserName">', "^svc_{word}$", "T1110", True),
-    "60106": Parent("successful Windows logons", '<field name="win.eventdata.targetUserName">', "^{word}_admin$", "T1078",
-                    False),
-}  # fmt: skip
+    "60122": Parent(
+        "failed Windows logons", '<field name="win.eventdata.targetUserName">', "^svc_{word}$", "T1110", True
+    ),
+    "60106": Parent(
+        "successful Windows logons", '<field name="win.eventdata.targetUserName">', "^{word}_admin$", "T1078", False
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +71,25 @@ class LocalRule:
             tag = PARENTS[self.parent].tag
             end = f"</{tag.strip('<>').split(' ')[0]}>"
             lines += [f"  <if_sid>{self.parent}</if_sid>", f"  {tag}{escape(self.value)}{end}"]
-        lines += [f"  <description>{escape(self.title)}</description>", "  <mitre>", f"    <id>{self.technique}</id>",
-                  "  </mitre>", "</rule>"]  # fmt: skip
+        lines += [
+            f"  <description>{escape(self.title)}</description>",
+            "  <mitre>",
+            f"    <id>{self.technique}</id>",
+            "  </mitre>",
+            "</rule>",
+        ]
         return "\n".join(lines)
 
     @property
     def says(self) -> str:
         """What it asks for, without its number and level."""
         if self.frequency:
-            return (f"{self.frequency} events of rule {self.parent} ({PARENTS[self.parent].takes}) from one source address"
-                    f" within {self.timeframe} seconds")  # fmt: skip
-        return f"an event of rule {self.parent} ({PARENTS[self.parent].takes}) whose field `{self.field}` matches `{self.value}`"
+            return (
+                f"{self.frequency} events of rule {self.parent} ({PARENTS[self.parent].takes}) from one source address"
+                f" within {self.timeframe} seconds"
+            )
+        takes = PARENTS[self.parent].takes
+        return f"an event of rule {self.parent} ({takes}) whose field `{self.field}` matches `{self.value}`"
 
 
 def local_rule(rng: Random, counting: bool | None = None) -> LocalRule:
@@ -87,7 +99,9 @@ def local_rule(rng: Random, counting: bool | None = None) -> LocalRule:
     if counting:
         frequency, timeframe = rng.randint(3, 20), rng.choice([30, 60, 90, 120, 180, 300, 600])
         return LocalRule(own, level, number, "", frequency, timeframe, f"Many {parent.takes} from one address")
-    return LocalRule(own, level, number, parent.value.replace("{word}", word), 0, 0, f"{_capital(parent.takes)}: {word}")
+    return LocalRule(
+        own, level, number, parent.value.replace("{word}", word), 0, 0, f"{_capital(parent.takes)}: {word}"
+    )
 
 
 def _capital(text: str) -> str:
@@ -103,7 +117,7 @@ class Series:
 
     def fires(self) -> int:
         """Number of the event, from 1, that makes it fire first; 0 for never."""
-        for number, (when, address) in enumerate(self.events, 1):
+        for number in range(1, len(self.events) + 1):
             if len(self.window(number)) >= self.rule.frequency:
                 return number
         return 0
@@ -111,8 +125,11 @@ class Series:
     def window(self, number: int) -> list[int]:
         """The events of the same address that count together with this one, itself included."""
         when, address = self.events[number - 1]
-        return [n for n, (then, other) in enumerate(self.events[:number], 1)
-                if other == address and (when - then).total_seconds() <= self.rule.timeframe]  # fmt: skip
+        return [
+            n
+            for n, (then, other) in enumerate(self.events[:number], 1)
+            if other == address and (when - then).total_seconds() <= self.rule.timeframe
+        ]
 
     def fullest(self) -> int:
         return max(range(1, len(self.events) + 1), key=lambda number: len(self.window(number)))
@@ -122,8 +139,9 @@ def series(rng: Random, fires: bool) -> Series:
     """Of the wished outcome."""
     while True:
         made = local_rule(rng, counting=True)
-        rule = LocalRule(made.number, made.level, made.parent, "", rng.randint(3, 6), rng.choice([30, 60, 90, 120]),
-                         made.title)  # fmt: skip
+        rule = LocalRule(
+            made.number, made.level, made.parent, "", rng.randint(3, 6), rng.choice([30, 60, 90, 120]), made.title
+        )
         found = Series(rule, tuple(_events(rng, rule)))
         if bool(found.fires()) == fires:
             return found

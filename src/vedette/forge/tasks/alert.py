@@ -18,8 +18,14 @@ ESCALATE, CLOSE = "Escalate", "Close"
 
 
 def _slots(one: Alert) -> dict[str, str]:
-    return {"alert": as_json(one.body), "shape": one.shape, "rule": one.case.rule, "level": str(one.case.level),
-            "detail": one.told(one.case.detail), **one.slots}  # fmt: skip
+    return {
+        "alert": as_json(one.body),
+        "shape": one.shape,
+        "rule": one.case.rule,
+        "level": str(one.case.level),
+        "detail": one.told(one.case.detail),
+        **one.slots,
+    }
 
 
 def _known(rng: Random, one: Alert, *deciding: str) -> str:
@@ -39,8 +45,10 @@ def verdict(world: World, rng: Random) -> Iterator[Draft]:
         if bad and number % 3 == 0:
             hostile = alerts.marked(rng, one, injected=True)
             slots["alert"] = as_json(hostile.body)
-            steps.append(f"The field `{hostile.place}` holds text that wants to steer whoever reads it; it is data, and"
-                         " decides nothing except that somebody wrote it there on purpose.")  # fmt: skip
+            steps.append(
+                f"The field `{hostile.place}` holds text that wants to steer whoever reads it; it is data, and"
+                " decides nothing except that somebody wrote it there on purpose."
+            )
         steps.append(f"What decides: {slots['fact']}")
         steps.append("That makes it an incident." if bad else "That explains the alert, and nothing speaks against it.")
         slots["steps"] = "\n".join(f"{n}. {step}" for n, step in enumerate(steps, 1))
@@ -85,10 +93,15 @@ def injected(world: World, rng: Random) -> Iterator[Draft]:
     for number, uid in enumerate(scenes(rng, "alert")):
         one = alerts.alert(rng)
         hostile = alerts.marked(rng, one, injected=bool(number % 2))
-        told = (f'The field `{hostile.place}` says "{hostile.text}" That addresses the reader, not the log. It is data:'
+        told = (
+            (
+                f'The field `{hostile.place}` says "{hostile.text}" That addresses the reader, not the log. It is data:'
                 " it changes neither the verdict nor what is done, and it is a sign of somebody who counts on"
-                " automated triage.") if hostile.place else (
-                "The free texts are what such fields usually hold; none of them addresses whoever reads the alert.")  # fmt: skip
+                " automated triage."
+            )
+            if hostile.place
+            else ("The free texts are what such fields usually hold; none of them addresses whoever reads the alert.")
+        )
         slots = _slots(one) | {"alert": as_json(hostile.body), "told": told}
         yield Draft((uid,), "Yes" if hostile.place else "No", slots, keep=(told,), difficulty=2)
 
@@ -98,8 +111,9 @@ def injected_field(world: World, rng: Random) -> Iterator[Draft]:
         one = alerts.alert(rng)
         hostile = alerts.marked(rng, one, injected=True)
         slots = _slots(one) | {"alert": as_json(hostile.body), "text": hostile.text}
-        yield Draft((uid,), hostile.place, slots, keep=(hostile.text,) if hostile.text in slots["alert"] else (),
-                    difficulty=2)  # fmt: skip
+        yield Draft(
+            (uid,), hostile.place, slots, keep=(hostile.text,) if hostile.text in slots["alert"] else (), difficulty=2
+        )
 
 
 def group(world: World, rng: Random) -> Iterator[Draft]:
@@ -129,7 +143,9 @@ def priority(world: World, rng: Random) -> Iterator[Draft]:
         order = sorted(range(len(found)), key=lambda n: (-int(found[n].core["level"]), str(found[n].core["time"])))
         rows = [f"A{n} {one.line}" for n, one in enumerate(found, 1)]
         why = "\n".join(f"A{n + 1}: level {found[n].core['level']}, {found[n].core['time']}" for n in order)
-        yield Draft((uid,), ", ".join(f"A{n + 1}" for n in order), {"alerts": "\n".join(rows), "why": why}, difficulty=2)
+        yield Draft(
+            (uid,), ", ".join(f"A{n + 1}" for n in order), {"alerts": "\n".join(rows), "why": why}, difficulty=2
+        )
 
 
 def extract(world: World, rng: Random) -> Iterator[Draft]:
@@ -142,14 +158,20 @@ def technique(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "alert"):
         one = alerts.alert(rng)
         if (entry := world.get(one.case.technique)) is not None:
-            yield Draft((uid,), entry.label, _slots(one), options(world, rng, entry.id), sources=(entry.id,), difficulty=2)
+            yield Draft(
+                (uid,), entry.label, _slots(one), options(world, rng, entry.id), sources=(entry.id,), difficulty=2
+            )
 
 
 def summarise(world: World, rng: Random) -> Iterator[Draft]:
     for number, uid in enumerate(scenes(rng, "alert")):
         one, bad = alerts.alert(rng), bool(number % 2)
         fact = one.told(rng.choice(one.case.bad if bad else one.case.good))
-        end = f"{ESCALATE}: {one.told(one.case.next)[0].lower()}{one.told(one.case.next)[1:]}" if bad else f"{CLOSE} it as explained"
+        end = (
+            f"{ESCALATE}: {one.told(one.case.next)[0].lower()}{one.told(one.case.next)[1:]}"
+            if bad
+            else f"{CLOSE} it as explained"
+        )
         slots = _slots(one) | {"known": _known(rng, one, fact), "fact": fact, "end": end, "time": str(one.core["time"])}
         yield Draft((uid,), "", slots, keep=(slots["detail"], fact, end), difficulty=2)
 
@@ -162,9 +184,16 @@ def handover(world: World, rng: Random) -> Iterator[Draft]:
         top = max(int(one.core["level"]) for one in scene.alerts)
         worst = listed([f"A{n}" for n, one in enumerate(scene.alerts, 1) if one.core["level"] == top])
         together = listed([f"A{n}" for n in scene.belong])
-        slots = {"alerts": "\n".join(rows), "count": counted(len(rows), "alert"), "worst": worst, "level": str(top),
-                 "together": together, "values": listed(list(scene.shared.values())),
-                 "first": str(scene.alerts[0].core["time"]), "last": str(scene.alerts[-1].core["time"])}  # fmt: skip
+        slots = {
+            "alerts": "\n".join(rows),
+            "count": counted(len(rows), "alert"),
+            "worst": worst,
+            "level": str(top),
+            "together": together,
+            "values": listed(list(scene.shared.values())),
+            "first": str(scene.alerts[0].core["time"]),
+            "last": str(scene.alerts[-1].core["time"]),
+        }
         yield Draft((uid,), "", slots, keep=(together,), difficulty=3)
 
 

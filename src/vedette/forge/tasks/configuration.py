@@ -44,15 +44,25 @@ def safe(world: World, rng: Random) -> Iterator[Draft]:
     """Half of the files have one weak line."""
     for number, uid in enumerate(scenes(rng, "configuration")):
         one = configs.config(rng, number % 2)
-        told = _lines(one) or "Each line is in order: nothing is more open than it has to be, and there is no secret in it."
-        yield Draft((uid,), "Yes" if one.findings else "No", _slots(one) | {"told": told}, sources=_sources(one), difficulty=2)
+        told = (
+            _lines(one)
+            or "Each line is in order: nothing is more open than it has to be, and there is no secret in it."
+        )
+        yield Draft(
+            (uid,), "Yes" if one.findings else "No", _slots(one) | {"told": told}, sources=_sources(one), difficulty=2
+        )
 
 
 def explain(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "configuration"):
         one, found = _one(rng)
-        slots = _slots(one) | {"line": found.text.strip(), "why": found.part.why, "fix": found.part.fix,
-                               "weakness": world.label(found.part.cwe), "control": world.label(found.part.control)}  # fmt: skip
+        slots = _slots(one) | {
+            "line": found.text.strip(),
+            "why": found.part.why,
+            "fix": found.part.fix,
+            "weakness": world.label(found.part.cwe),
+            "control": world.label(found.part.control),
+        }
         yield Draft((uid,), "", slots, keep=(slots["why"], slots["weakness"]), sources=_sources(one))
 
 
@@ -72,15 +82,88 @@ def _wrong(world: World, uid: str) -> tuple[str, ...]:
     return tuple(other.label for other in near if other.id not in LOOSE)[:8]
 
 
-LOOSE = frozenset({
-    "CWE-16", "CWE-200", "CWE-250", "CWE-266", "CWE-268", "CWE-269", "CWE-272", "CWE-276", "CWE-284", "CWE-285", "CWE-287",
-    "CWE-311", "CWE-522", "CWE-668", "CWE-693", "CWE-732", "CWE-862", "CWE-863", "CWE-1188", "CWE-1391", "CWE-255", "CWE-264",
-    "CWE-256", "CWE-257", "CWE-259", "CWE-260", "CWE-312", "CWE-313", "CWE-321", "CWE-798", "CWE-1104", "CWE-829", "CWE-494",
-    "CWE-345", "CWE-353", "CWE-497", "CWE-548", "CWE-552", "CWE-538", "CWE-277", "CWE-278", "CWE-279", "CWE-281", "CWE-271",
-    "CWE-327", "CWE-326", "CWE-328", "CWE-319", "CWE-523", "CWE-521", "CWE-308", "CWE-309", "CWE-258", "CWE-306", "CWE-307",
-    "CWE-770", "CWE-400", "CWE-1357", "CWE-1220", "CWE-22", "CWE-23", "CWE-778", "CWE-223", "CWE-613", "CWE-1021", "CWE-282",
-    "CWE-267", "CWE-270", "CWE-273", "CWE-274", "CWE-280", "CWE-1395", "CWE-1329", "CWE-923", "CWE-922", "CWE-1327",
-})  # wide enough that one could defend them for another finding: never a wrong option  # fmt: skip
+# Wide enough that one could defend them for another finding: never a wrong option.
+LOOSE = frozenset(
+    f"CWE-{number}"
+    for number in [
+        "16",
+        "200",
+        "250",
+        "266",
+        "268",
+        "269",
+        "272",
+        "276",
+        "284",
+        "285",
+        "287",
+        "311",
+        "522",
+        "668",
+        "693",
+        "732",
+        "862",
+        "863",
+        "1188",
+        "1391",
+        "255",
+        "264",
+        "256",
+        "257",
+        "259",
+        "260",
+        "312",
+        "313",
+        "321",
+        "798",
+        "1104",
+        "829",
+        "494",
+        "345",
+        "353",
+        "497",
+        "548",
+        "552",
+        "538",
+        "277",
+        "278",
+        "279",
+        "281",
+        "271",
+        "327",
+        "326",
+        "328",
+        "319",
+        "523",
+        "521",
+        "308",
+        "309",
+        "258",
+        "306",
+        "307",
+        "770",
+        "400",
+        "1357",
+        "1220",
+        "22",
+        "23",
+        "778",
+        "223",
+        "613",
+        "1021",
+        "282",
+        "267",
+        "270",
+        "273",
+        "274",
+        "280",
+        "1395",
+        "1329",
+        "923",
+        "922",
+        "1327",
+    ]
+)
 
 
 def _relatives(world: World, uid: str) -> list[str]:
@@ -100,15 +183,40 @@ def control(world: World, rng: Random) -> Iterator[Draft]:
             yield Draft((uid,), world.label(right), slots, tuple(rng.sample(wrong, 3)), sources=(right,), difficulty=2)
 
 
-UNRELATED = ("CP-9", "CP-10", "CP-6", "CP-7", "CP-2", "MP-7", "AC-8", "SC-40", "AC-18", "AC-19", "SI-8", "SC-44", "SC-26",
-             "SA-16", "SC-20", "SC-21", "SC-22", "IA-12", "RA-10", "AC-10", "SI-16")  # fmt: skip
+UNRELATED = (
+    "CP-9",
+    "CP-10",
+    "CP-6",
+    "CP-7",
+    "CP-2",
+    "MP-7",
+    "AC-8",
+    "SC-40",
+    "AC-18",
+    "AC-19",
+    "SI-8",
+    "SC-44",
+    "SC-26",
+    "SA-16",
+    "SC-20",
+    "SC-21",
+    "SC-22",
+    "IA-12",
+    "RA-10",
+    "AC-10",
+    "SI-16",
+)
 
 
 def fix(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "configuration"):
         one, found = _one(rng)
-        slots = _slots(one) | {"line": found.text.strip(), "why": found.part.why, "fix": found.part.fix,
-                               "repaired": found.repaired.strip()}  # fmt: skip
+        slots = _slots(one) | {
+            "line": found.text.strip(),
+            "why": found.part.why,
+            "fix": found.part.fix,
+            "repaired": found.repaired.strip(),
+        }
         yield Draft((uid,), "", slots, keep=(found.part.fix, slots["repaired"]), sources=_sources(one))
 
 
@@ -134,7 +242,13 @@ def count(world: World, rng: Random) -> Iterator[Draft]:
         one = configs.config(rng, rng.randint(0, 4))
         steps = _lines(one) or "No line weakens the system."
         told = counted(len(one.findings), "weak line")
-        yield Draft((uid,), str(len(one.findings)), _slots(one) | {"steps": steps, "count": told}, sources=_sources(one), difficulty=2)
+        yield Draft(
+            (uid,),
+            str(len(one.findings)),
+            _slots(one) | {"steps": steps, "count": told},
+            sources=_sources(one),
+            difficulty=2,
+        )
 
 
 def safer(world: World, rng: Random) -> Iterator[Draft]:
@@ -143,19 +257,26 @@ def safer(world: World, rng: Random) -> Iterator[Draft]:
         kind = rng.choice(list(configs.kinds()))
         good, bad = configs.config(rng, 0, kind), configs.config(rng, rng.randint(1, 3), kind)
         first, second = (good, bad) if number % 2 else (bad, good)
-        slots = {"file": good.about.name, "first": first.text, "second": second.text,
-                 "why": "\n".join(f"`{f.text.strip()}` – {f.part.why}." for f in bad.findings),
-                 "other": "second" if first is good else "first"}  # fmt: skip
+        slots = {
+            "file": good.about.name,
+            "first": first.text,
+            "second": second.text,
+            "why": "\n".join(f"`{f.text.strip()}` – {f.part.why}." for f in bad.findings),
+            "other": "second" if first is good else "first",
+        }
         yield Draft((uid,), "The first" if first is good else "The second", slots, sources=_sources(bad), difficulty=2)
 
 
 UNKNOWN = (
-    ("Was the weak setting ever used by an attacker?", "the file shows what is possible, not what was done; logs would have to be read"),
+    (
+        "Was the weak setting ever used by an attacker?",
+        "the file shows what is possible; what was done, only logs can show",
+    ),
     ("Who put this line in, and when?", "the file has no history; the version control system would know"),
     ("Is the system reachable from the internet?", "the file says nothing of the network around it"),
     ("Does the running system really use this file?", "only the system itself can show which settings are in force"),
     ("Which data would be lost in the worst case?", "the file does not say what the system holds"),
-)  # fmt: skip
+)
 
 
 def unknown(world: World, rng: Random) -> Iterator[Draft]:

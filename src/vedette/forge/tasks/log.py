@@ -56,8 +56,13 @@ def count_failures(world: World, rng: Random) -> Iterator[Draft]:
         address = rng.choice(list(scene.failures))
         hits = [line for line in scene.lines if line.family == "sshd-failed" and line.fields["source_ip"] == address]
         steps = [f"{n}. {line.fields['time']}, user {line.fields['user']}" for n, line in enumerate(hits, 1)]
-        slots = {"lines": scene.text, "address": address, "host": scene.host, "steps": "\n".join(steps),
-                 "count": counted(len(hits), "refused password")}  # fmt: skip
+        slots = {
+            "lines": scene.text,
+            "address": address,
+            "host": scene.host,
+            "steps": "\n".join(steps),
+            "count": counted(len(hits), "refused password"),
+        }
         yield Draft((uid,), str(len(hits)), slots, keep=(address,), difficulty=2)
 
 
@@ -104,13 +109,23 @@ def summarise(world: World, rng: Random) -> Iterator[Draft]:
         first, last = scene.lines[0].fields["time"], scene.lines[-1].fields["time"]
         counts = "; ".join(f"{address}: {count}" for address, count in scene.failures.most_common())
         if scene.entered:
-            end = (f"At {last}, {scene.entered} logged in from {scene.attacker}: the account has to be treated as"
-                   " compromised until its owner confirms the login.")  # fmt: skip
+            end = (
+                f"At {last}, {scene.entered} logged in from {scene.attacker}: the account has to be treated as"
+                " compromised until its owner confirms the login."
+            )
         else:
             end = f"No login from {scene.attacker} was accepted in these lines."
         total = sum(scene.failures.values())
-        slots = {"lines": scene.text, "host": scene.host, "first": str(first), "last": str(last), "end": end,
-                 "counts": counts, "total": counted(total, "password"), "attacker": scene.attacker}  # fmt: skip
+        slots = {
+            "lines": scene.text,
+            "host": scene.host,
+            "first": str(first),
+            "last": str(last),
+            "end": end,
+            "counts": counts,
+            "total": counted(total, "password"),
+            "attacker": scene.attacker,
+        }
         yield Draft((uid,), "", slots, keep=(counts, end), difficulty=2)
 
 

@@ -42,7 +42,9 @@ def _paragraphs(world: World, rng: Random, least: int = 2, most: int = 5, rounds
     about = [entry for kind in WHO for entry in world.of(kind)]
     left: dict[str, list[tuple[str, str]]] = {}
     for entry in about:
-        told = [(tie.other, flat(tie.text)) for tie in world.out(entry.id, Rel.USES, Entity.TECHNIQUE) if _fit(tie.text)]
+        told = [
+            (tie.other, flat(tie.text)) for tie in world.out(entry.id, Rel.USES, Entity.TECHNIQUE) if _fit(tie.text)
+        ]
         often = Counter(text for _, text in told)
         rng.shuffle(told)
         left[entry.id] = [(uid, text) for uid, text in told if often[text] == 1]  # else two techniques rest on it
@@ -62,9 +64,16 @@ def _fit(text: str) -> bool:
 def techniques(world: World, rng: Random) -> Iterator[Draft]:
     for one in _paragraphs(world, rng):
         final = joined(t.label for t in one.techniques)
-        steps = "\n".join(f"{n}. {t.label}: {s}" for n, (t, s) in enumerate(zip(one.techniques, one.sentences, strict=True), 1))
-        yield Draft((one.about.id,), final, {"text": one.text, "steps": steps, "name": one.about.name}, sources=one.ids,
-                    difficulty=3)  # fmt: skip
+        steps = "\n".join(
+            f"{n}. {t.label}: {s}" for n, (t, s) in enumerate(zip(one.techniques, one.sentences, strict=True), 1)
+        )
+        yield Draft(
+            (one.about.id,),
+            final,
+            {"text": one.text, "steps": steps, "name": one.about.name},
+            sources=one.ids,
+            difficulty=3,
+        )
 
 
 def sentence(world: World, rng: Random) -> Iterator[Draft]:
@@ -76,7 +85,9 @@ def sentence(world: World, rng: Random) -> Iterator[Draft]:
         slots = {"text": told, "technique": asked.label, "quote": one.sentences[place], "number": str(place + 1)}
         others = [text for text in one.sentences if text is not one.sentences[place]]
         if not _kin(asked, [t for t in one.techniques if t is not asked]) and not _hinted(asked.name, others):
-            yield Draft((one.about.id,), str(place + 1), slots, keep=(one.sentences[place],), sources=(asked.id,), difficulty=2)
+            yield Draft(
+                (one.about.id,), str(place + 1), slots, keep=(one.sentences[place],), sources=(asked.id,), difficulty=2
+            )
 
 
 def _hinted(name: str, sentences: Sequence[str]) -> bool:
@@ -91,23 +102,39 @@ def _kin(one: Entry, others: Sequence[Entry]) -> bool:
 
 
 def absent(world: World, rng: Random) -> Iterator[Draft]:
-    """The right option is near one that is described, but of none of their families, and not used by the entity at all."""
+    """The right option is near one that is described, but of none of their families, and not used by the entity."""
     for one in _paragraphs(world, rng, 3, 3):
         used = {tie.other for tie in world.out(one.about.id, Rel.USES)}
         near = world.near(rng.choice(one.techniques).id, rng, 12, besides=tuple(used))
         fit = [entry for entry in near if not _kin(entry, [world.entries[uid] for uid in used if uid in world.entries])]
         if fit:
             wrong = tuple(t.label for t in one.techniques)
-            yield Draft((one.about.id,), fit[0].label, {"text": one.text, "described": listed(wrong)}, wrong,
-                        sources=(*one.ids, fit[0].id), difficulty=3)  # fmt: skip
+            yield Draft(
+                (one.about.id,),
+                fit[0].label,
+                {"text": one.text, "described": listed(wrong)},
+                wrong,
+                sources=(*one.ids, fit[0].id),
+                difficulty=3,
+            )
 
 
 def summarise(world: World, rng: Random) -> Iterator[Draft]:
     for one in _paragraphs(world, rng, 3):
-        tactics = joined(world.entries[tie.other].name for t in one.techniques for tie in world.out(t.id, Rel.MEMBER_OF, Entity.TACTIC))
+        tactics = joined(
+            world.entries[tie.other].name
+            for t in one.techniques
+            for tie in world.out(t.id, Rel.MEMBER_OF, Entity.TACTIC)
+        )
         labels = listed([t.label for t in one.techniques])
-        slots = {"text": one.text, "name": one.about.label, "who": WHO[one.about.kind], "techniques": labels, "tactics": tactics,
-                 "count": counted(len(one.techniques), "technique")}  # fmt: skip
+        slots = {
+            "text": one.text,
+            "name": one.about.label,
+            "who": WHO[one.about.kind],
+            "techniques": labels,
+            "tactics": tactics,
+            "count": counted(len(one.techniques), "technique"),
+        }
         yield Draft((one.about.id,), "", slots, keep=(labels,), sources=one.ids, difficulty=2)
 
 
@@ -123,20 +150,30 @@ def nobody(world: World, rng: Random) -> Iterator[Draft]:
         texts = [_unnamed(text, one.about) for text in one.sentences]
         if min(counts) >= MANY and all(texts):
             told = listed([f"{count} groups for {t.label}" for count, t in zip(counts, one.techniques, strict=True)])
-            yield Draft((one.about.id,), NO_EVIDENCE, {"text": " ".join(texts), "counts": told}, keep=(told,),
-                        sources=one.ids, difficulty=3)  # fmt: skip
+            yield Draft(
+                (one.about.id,),
+                NO_EVIDENCE,
+                {"text": " ".join(texts), "counts": told},
+                keep=(told,),
+                sources=one.ids,
+                difficulty=3,
+            )
 
 
-COMMON = re.compile(r"(?:Windows|Power[Ss]hell|HTTPS?|Registry|C2|RDP|SMB|Microsoft|Office|VBA|Excel|Word|Linux|DNS|USB|DLLs?|"
-                    r"Outlook|Active|Directory|WMI|Base64|Run|Startup|VPNs?|SSH|FTP|RAR|ZIP|LSASS|Task|Scheduled|PDF|LNK|XOR|"
-                    r"AES|Visual|Basic|Exchange|API|JavaScript|VBScript|Python|PsExec|Net|Cobalt|Strike|Mimikatz|7-?[Zz]ip|"
-                    r"Remote|Desktop|Protocol|Internet|Explorer|Chrome|Google|IP)\W*")  # fmt: skip
+COMMON = re.compile(
+    r"(?:Windows|Power[Ss]hell|HTTPS?|Registry|C2|RDP|SMB|Microsoft|Office|VBA|Excel|Word|Linux|DNS|USB|DLLs?|"
+    r"Outlook|Active|Directory|WMI|Base64|Run|Startup|VPNs?|SSH|FTP|RAR|ZIP|LSASS|Task|Scheduled|PDF|LNK|XOR|"
+    r"AES|Visual|Basic|Exchange|API|JavaScript|VBScript|Python|PsExec|Net|Cobalt|Strike|Mimikatz|7-?[Zz]ip|"
+    r"Remote|Desktop|Protocol|Internet|Explorer|Chrome|Google|IP)\W*"
+)
 
 
 def _unnamed(text: str, entry: Entry) -> str:
     """ "" where something else may still give the group away: an uncommon name, in capitals or with a digit."""
     told = text.replace(f"{entry.name}'s", "the attackers'").replace(entry.name, "the attackers")
-    told = told.replace("the attackers has ", "the attackers have ").replace("the attackers was ", "the attackers were ")
+    told = told.replace("the attackers has ", "the attackers have ").replace(
+        "the attackers was ", "the attackers were "
+    )
     strange = [word for word in told.split()[1:] if word[0].isupper() or any(c.isdigit() for c in word)]
     if told == text or not all(COMMON.fullmatch(word) for word in strange):
         return ""
@@ -164,8 +201,13 @@ def pattern(world: World, rng: Random) -> Iterator[Draft]:
         yield Draft((uid,), _pattern(key, value), slots)
 
 
-KINDS = {"ipv4": ("IPv4 address", "ipv4-addr:value"), "domains": ("domain", "domain-name:value"), "urls": ("URL", "url:value"),
-         "emails": ("sender address", "email-addr:value"), "sha256": ("SHA-256 of a file", "file:hashes.'SHA-256'")}  # fmt: skip
+KINDS = {
+    "ipv4": ("IPv4 address", "ipv4-addr:value"),
+    "domains": ("domain", "domain-name:value"),
+    "urls": ("URL", "url:value"),
+    "emails": ("sender address", "email-addr:value"),
+    "sha256": ("SHA-256 of a file", "file:hashes.'SHA-256'"),
+}
 
 
 def _pattern(key: str, value: str) -> str:
@@ -174,22 +216,42 @@ def _pattern(key: str, value: str) -> str:
 
 def stix(world: World, rng: Random) -> Iterator[Draft]:
     """Ids and times are given, since nobody can guess them; the order is given, too."""
-    software = [e for e in world.of(Entity.SOFTWARE, "enterprise") if isinstance(e.facts, SoftwareFacts) and e.facts.type == "malware"]
+    software = [
+        e
+        for e in world.of(Entity.SOFTWARE, "enterprise")
+        if isinstance(e.facts, SoftwareFacts) and e.facts.type == "malware"
+    ]
     for uid in scenes(rng, "report") if software else ():
         malware, actor, found = rng.choice(software), reports.cluster(rng), reports.indicators(rng)
         values = [(key, value) for key, texts in found.lists().items() for value in texts][:3]
-        ids, when = [reports.uuid(rng) for _ in range(len(values) + 3)], cast.iso(cast.moment(rng)).replace("Z", ".000Z")
-        told = " ".join(f"The {KINDS[key][0]} {reports.defanged(rng, value)} shows that it is there." for key, value in values)
+        ids, when = (
+            [reports.uuid(rng) for _ in range(len(values) + 3)],
+            cast.iso(cast.moment(rng)).replace("Z", ".000Z"),
+        )
+        told = " ".join(
+            f"The {KINDS[key][0]} {reports.defanged(rng, value)} shows that it is there." for key, value in values
+        )
         slots = {"text": f"{actor} was seen with {malware.name}. {told}", "ids": "\n".join(ids), "when": when}
         yield Draft((uid, malware.id), as_json(_objects(actor, malware.name, values, ids, when)), slots, difficulty=3)
 
 
-def _objects(actor: str, malware: str, values: Sequence[tuple[str, str]], ids: Sequence[str], when: str) -> list[dict[str, Any]]:
+def _objects(
+    actor: str, malware: str, values: Sequence[tuple[str, str]], ids: Sequence[str], when: str
+) -> list[dict[str, Any]]:
     def made(kind: str, number: int, **more: object) -> dict[str, Any]:
-        return {"type": kind, "spec_version": "2.1", "id": f"{kind}--{ids[number]}", "created": when, "modified": when, **more}
+        return {
+            "type": kind,
+            "spec_version": "2.1",
+            "id": f"{kind}--{ids[number]}",
+            "created": when,
+            "modified": when,
+            **more,
+        }
 
     objects = [made("intrusion-set", 0, name=actor), made("malware", 1, name=malware, is_family=True)]
-    objects.append(made("relationship", 2, relationship_type="uses", source_ref=objects[0]["id"], target_ref=objects[1]["id"]))
+    objects.append(
+        made("relationship", 2, relationship_type="uses", source_ref=objects[0]["id"], target_ref=objects[1]["id"])
+    )
     for number, (key, value) in enumerate(values, 3):
         objects.append(made("indicator", number, pattern=_pattern(key, value), pattern_type="stix", valid_from=when))
     return objects
@@ -197,25 +259,45 @@ def _objects(actor: str, malware: str, values: Sequence[tuple[str, str]], ids: S
 
 def entities(world: World, rng: Random) -> Iterator[Draft]:
     software = [e for e in world.of(Entity.SOFTWARE, "enterprise") if isinstance(e.facts, SoftwareFacts)]
-    kinds = {kind: [e for e in software if isinstance(e.facts, SoftwareFacts) and e.facts.type == kind] for kind in ("malware", "tool")}
+    kinds = {
+        kind: [e for e in software if isinstance(e.facts, SoftwareFacts) and e.facts.type == kind]
+        for kind in ("malware", "tool")
+    }
     for uid in scenes(rng, "report") if all(kinds.values()) else ():
         actor, victims = reports.cluster(rng), rng.sample(list(reports.SECTORS), rng.randint(1, 3))
         malware = rng.sample(kinds["malware"], min(rng.randint(1, 2), len(kinds["malware"])))
         tools = rng.sample(kinds["tool"], min(rng.randint(0, 2), len(kinds["tool"])))
-        found = {"actor": actor, "victims": victims, "sectors": list(dict.fromkeys(reports.SECTORS[v] for v in victims)),
-                 "malware": [e.name for e in malware], "tools": [e.name for e in tools]}  # fmt: skip
-        yield Draft((uid, *(e.id for e in (*malware, *tools))), as_json(found), {"text": _told(rng, found)}, difficulty=2)
+        found = {
+            "actor": actor,
+            "victims": victims,
+            "sectors": list(dict.fromkeys(reports.SECTORS[v] for v in victims)),
+            "malware": [e.name for e in malware],
+            "tools": [e.name for e in tools],
+        }
+        yield Draft(
+            (uid, *(e.id for e in (*malware, *tools))), as_json(found), {"text": _told(rng, found)}, difficulty=2
+        )
+
+
+NAMED = ("We attribute the activity to", "The cluster is tracked as", "The actor is called")
+PUT = ("deployed", "installed", "left behind")
 
 
 def _told(rng: Random, found: dict[str, Any]) -> str:
     who = listed([f"{victim} ({reports.SECTORS[victim]})" for victim in found["victims"]])
-    told = [f"{rng.choice(['We attribute the activity to', 'The cluster is tracked as', 'The actor is called'])} {found['actor']}.",
-            f"{'Victims were' if len(found['victims']) > 1 else 'The victim was'} {who}.",
-            f"{found['actor']} {rng.choice(['deployed', 'installed', 'left behind'])} the malware {listed(found['malware'])}."]  # fmt: skip
+    told = [
+        f"{rng.choice(NAMED)} {found['actor']}.",
+        f"{'Victims were' if len(found['victims']) > 1 else 'The victim was'} {who}.",
+        f"{found['actor']} {rng.choice(PUT)} the malware {listed(found['malware'])}.",
+    ]
     if found["tools"]:
-        told.append(f"{rng.choice(['It also used the public', 'Besides, it relied on the publicly known'])}"
-                    f" {'tool' if len(found['tools']) == 1 else 'tools'} {listed(found['tools'])}.")  # fmt: skip
-    told.append(rng.choice(["The work began in spring.", "The report was shared with partners.", "The investigation goes on."]))
+        told.append(
+            f"{rng.choice(['It also used the public', 'Besides, it relied on the publicly known'])}"
+            f" {'tool' if len(found['tools']) == 1 else 'tools'} {listed(found['tools'])}."
+        )
+    told.append(
+        rng.choice(["The work began in spring.", "The report was shared with partners.", "The investigation goes on."])
+    )
     return " ".join(told)
 
 
@@ -224,8 +306,12 @@ def timeline(world: World, rng: Random) -> Iterator[Draft]:
         found = reports.dated_events(rng)
         mixed = rng.sample(found, len(found))
         told = " ".join(f"On {reports.spelt(rng, day)}, {event}." for day, event in mixed)
-        yield Draft((uid,), as_json([{"date": day.isoformat(), "event": event} for day, event in found]),
-                    {"text": told, "victim": rng.choice(list(reports.SECTORS))}, difficulty=2)  # fmt: skip
+        yield Draft(
+            (uid,),
+            as_json([{"date": day.isoformat(), "event": event} for day, event in found]),
+            {"text": told, "victim": rng.choice(list(reports.SECTORS))},
+            difficulty=2,
+        )
 
 
 def between(world: World, rng: Random) -> Iterator[Draft]:
@@ -235,7 +321,14 @@ def between(world: World, rng: Random) -> Iterator[Draft]:
         (start, first), (end, second) = sorted(rng.sample(found, 2))
         told = " ".join(f"On {reports.spelt(rng, day)}, {event}." for day, event in rng.sample(found, len(found)))
         days = str((end - start).days)
-        slots = {"text": told, "first": first, "second": second, "start": start.isoformat(), "end": end.isoformat(), "days": days}
+        slots = {
+            "text": told,
+            "first": first,
+            "second": second,
+            "start": start.isoformat(),
+            "end": end.isoformat(),
+            "days": days,
+        }
         yield Draft((uid,), days, slots, difficulty=2)
 
 

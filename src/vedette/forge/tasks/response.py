@@ -31,9 +31,12 @@ def phase(world: World, rng: Random) -> Iterator[Draft]:
         yield Draft((uid,), NAMES[asked], _slots(one) | {"step": step, "why": AIMS[asked]}, wrong)
 
 
-AIMS = {"identify": "it finds out what happened and how far it went", "contain": "it keeps the harm from growing",
-        "eradicate": "it removes what the attacker left and the way that was used",
-        "recover": "it brings normal work back and watches that it stays so"}  # fmt: skip
+AIMS = {
+    "identify": "finds out what happened and how far it went",
+    "contain": "keeps the harm from growing",
+    "eradicate": "removes what the attacker left and the way that was used",
+    "recover": "brings normal work back and watches that it stays so",
+}
 
 
 def order(world: World, rng: Random) -> Iterator[Draft]:
@@ -51,8 +54,8 @@ def order(world: World, rng: Random) -> Iterator[Draft]:
 def plan(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "response"):
         one = incidents.incident(rng)
-        rows = [f"{NAMES[p]}: {listed(one.steps(p))}." for p in PHASES]
-        rows.append(f"Keep as evidence: {listed([one.told(e) for e in one.about.evidence])}.")
+        rows = [f"{NAMES[p]}: {'; '.join(one.steps(p))}." for p in PHASES]
+        rows.append(f"Keep as evidence: {'; '.join(one.told(e) for e in one.about.evidence)}.")
         rows.append(f"Tell: {listed([one.told(t) for t in one.about.tell])}.")
         yield Draft((uid,), "", _slots(one) | {"plan": "\n".join(rows)}, keep=tuple(one.steps("contain")), difficulty=2)
 
@@ -60,7 +63,7 @@ def plan(world: World, rng: Random) -> Iterator[Draft]:
 def steps(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "response"):
         one, asked = incidents.incident(rng), rng.choice(PHASES)
-        told = listed(one.steps(asked))
+        told = "; ".join(one.steps(asked))
         slots = _slots(one) | {"phase": NAMES[asked].lower(), "told": told, "why": AIMS[asked]}
         yield Draft((uid,), "", slots, keep=(told,))
 
@@ -68,7 +71,7 @@ def steps(world: World, rng: Random) -> Iterator[Draft]:
 def evidence(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "response"):
         one = incidents.incident(rng)
-        told = listed([one.told(e) for e in one.about.evidence])
+        told = "; ".join(one.told(e) for e in one.about.evidence)
         what, why = rng.choice(one.about.mistakes)
         yield Draft((uid,), "", _slots(one) | {"told": told, "what": one.told(what), "why": why}, keep=(told,))
 
@@ -86,9 +89,13 @@ def proposal(world: World, rng: Random) -> Iterator[Draft]:
         one = incidents.incident(rng)
         if number % 2:
             what, why = rng.choice(one.about.mistakes)
-            told = f"Not like that: {why}. What contains it: {listed(one.steps('contain'))}."
+            told = f"Not like that: {why}. What contains it: {'; '.join(one.steps('contain'))}."
         else:
-            what, told = rng.choice(one.about.contain), "It belongs to containment, as it keeps the harm from growing."
+            what = one.told(rng.choice(one.about.contain))
+            others = [step for step in one.steps("contain") if step != what]
+            told = (
+                f"It belongs to containment, which keeps the harm from growing. Together with it: {'; '.join(others)}."
+            )
         slots = _slots(one) | {"what": one.told(what), "told": told}
         yield Draft((uid,), "No" if number % 2 else "Yes", slots, keep=(told,), difficulty=2)
 
@@ -98,7 +105,11 @@ def first(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "response"):
         one = incidents.incident(rng)
         right = _capital(rng.choice(one.steps("contain")))
-        wrong = [rng.choice(one.steps("eradicate")), rng.choice(one.steps("recover")), one.told(rng.choice(one.about.mistakes)[0])]
+        wrong = [
+            rng.choice(one.steps("eradicate")),
+            rng.choice(one.steps("recover")),
+            one.told(rng.choice(one.about.mistakes)[0]),
+        ]
         yield Draft((uid,), right, _slots(one), tuple(_capital(w) for w in wrong), difficulty=2)
 
 
@@ -117,8 +128,10 @@ def strike(world: World, rng: Random) -> Iterator[Draft]:
 def kind(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "response"):
         one = incidents.incident(rng)
-        others = [k.name for name, k in incidents.kinds().items() if name != one.kind and name not in ALIKE.get(one.kind, "")]
-        told = listed(one.steps("identify"))
+        others = [
+            k.name for name, k in incidents.kinds().items() if name != one.kind and name not in ALIKE.get(one.kind, "")
+        ]
+        told = "; ".join(one.steps("identify"))
         yield Draft((uid,), one.about.name, _slots(one) | {"told": told}, tuple(rng.sample(others, 3)))
 
 
@@ -155,10 +168,12 @@ UNKNOWN = (
 def unknown(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "response"):
         one = incidents.incident(rng)
-        question, why = rng.choice(UNKNOWN[:1] + UNKNOWN[2:] if one.kind in ("database-exposed", "insider", "stolen-laptop") else UNKNOWN)
+        question, why = rng.choice(
+            UNKNOWN[:1] + UNKNOWN[2:] if one.kind in ("database-exposed", "insider", "stolen-laptop") else UNKNOWN
+        )
         if one.kind in ("insider", "mail-fraud", "stolen-laptop") and question == UNKNOWN[0][0]:
             continue
-        slots = _slots(one) | {"question": question, "why": why, "told": listed(one.steps("identify"))}
+        slots = _slots(one) | {"question": question, "why": why, "told": "; ".join(one.steps("identify"))}
         yield Draft((uid,), NO_EVIDENCE, slots, keep=(why,))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from vedette.forge.example import Kind
-from vedette.forge.scene import rules
+from vedette.forge.scene import events, rules
 from vedette.forge.scene.excerpt import numbered
 from vedette.forge.scene.rules import Event, Match, Rule
 from vedette.forge.task import Draft, Task
@@ -26,8 +26,13 @@ def _rules(world: World, rng: Random) -> Iterator[tuple[Entry, RuleFacts, dict[s
     for entry in world.shuffled(Entity.RULE, rng):
         detection = entry.texts.get("detection", "")
         if isinstance(entry.facts, RuleFacts) and entry.text and detection and len(detection) <= LONGEST:
-            slots = {"title": entry.name, "description": _ended(flat(entry.text)), "detection": detection,
-                     "source": _source(entry.facts), "level": entry.facts.level}  # fmt: skip
+            slots = {
+                "title": entry.name,
+                "description": _ended(flat(entry.text)),
+                "detection": detection,
+                "source": _source(entry.facts),
+                "level": entry.facts.level,
+            }
             yield entry, entry.facts, slots
 
 
@@ -37,7 +42,11 @@ def _ended(text: str) -> str:
 
 def _source(facts: RuleFacts) -> str:
     """ "windows, category process_creation"."""
-    named = [facts.product, facts.category and f"category {facts.category}", facts.service and f"service {facts.service}"]
+    named = [
+        facts.product,
+        facts.category and f"category {facts.category}",
+        facts.service and f"service {facts.service}",
+    ]
     return joined(part for part in named if part)
 
 
@@ -51,13 +60,17 @@ def explain(world: World, rng: Random) -> Iterator[Draft]:
         maps = f" It is mapped to {told}." if told else ""
         left = " What its filters leave out is not part of the excerpt." if "filter" in slots["detection"] else ""
         slots |= {"maps": maps, "left": left, "description": _ended(first_sentences(entry.text, 3))}
-        yield Draft((entry.id,), "", slots, keep=(told,) if told else (), sources=tuple(t.id for t in _techniques(world, entry)))
+        yield Draft(
+            (entry.id,), "", slots, keep=(told,) if told else (), sources=tuple(t.id for t in _techniques(world, entry))
+        )
 
 
 def technique(world: World, rng: Random) -> Iterator[Draft]:
     for entry, _, slots in _rules(world, rng):
         if found := _techniques(world, entry):
-            yield Draft((entry.id,), joined(t.label for t in found), slots, sources=tuple(t.id for t in found), difficulty=2)
+            yield Draft(
+                (entry.id,), joined(t.label for t in found), slots, sources=tuple(t.id for t in found), difficulty=2
+            )
 
 
 def technique_choice(world: World, rng: Random) -> Iterator[Draft]:
@@ -66,7 +79,9 @@ def technique_choice(world: World, rng: Random) -> Iterator[Draft]:
         found = _techniques(world, entry)
         if len(found) == 1:
             wrong = world.near(found[0].id, rng, 3, besides=family(world, found[0].id))
-            yield Draft((entry.id,), found[0].label, slots, tuple(w.label for w in wrong), sources=(found[0].id,), difficulty=2)
+            yield Draft(
+                (entry.id,), found[0].label, slots, tuple(w.label for w in wrong), sources=(found[0].id,), difficulty=2
+            )
 
 
 def level(world: World, rng: Random) -> Iterator[Draft]:
@@ -105,14 +120,16 @@ def filtered(world: World, rng: Random) -> Iterator[Draft]:
             yield Draft((entry.id,), NO_EVIDENCE, slots | {"event": as_json(event)}, difficulty=3)
 
 
-# Events for the store's rules: their rendering has lost whether a list of maps or a map was meant, so that events either
-# hold all comparisons or none.
+# Events for the store's rules: their rendering has lost whether a list of maps or a map was meant, so that events
+# either hold all comparisons or none.
 
-_KEY = re.compile(r"(?:^|, )((?:Image|CommandLine|ParentImage|ParentCommandLine|OriginalFileName|TargetFilename|TargetObject|"
-                  r"ScriptBlockText|ImageLoaded|EventID|Provider_Name|Details|QueryName|cs-method|cs-uri-query|cs-uri-stem|"
-                  r"DestinationHostname|eventName|eventSource|PipeName|ServiceName|ImagePath|TargetImage|SourceImage|"
-                  r"operationName|ObjectName|User|Channel|Payload|c-useragent|Company|Description|Product)"
-                  r"(?:\|(?:contains|startswith|endswith|all))*): ")  # fmt: skip
+_KEY = re.compile(
+    r"(?:^|, )((?:Image|CommandLine|ParentImage|ParentCommandLine|OriginalFileName|TargetFilename|TargetObject|"
+    r"ScriptBlockText|ImageLoaded|EventID|Provider_Name|Details|QueryName|cs-method|cs-uri-query|cs-uri-stem|"
+    r"DestinationHostname|eventName|eventSource|PipeName|ServiceName|ImagePath|TargetImage|SourceImage|"
+    r"operationName|ObjectName|User|Channel|Payload|c-useragent|Company|Description|Product)"
+    r"(?:\|(?:contains|startswith|endswith|all))*): "
+)
 _ODD = re.compile(r'[*?"()$…]|\|(?:re|cidr|base64|windash|fieldref|exists|expand)')
 
 
@@ -146,8 +163,15 @@ class Taken:
         return not any(value.strip().casefold() in told for value in self.values())
 
 
-_START = {"TargetObject": "HKLM", "TargetFilename": "C:", "ImageLoaded": "C:", "ImagePath": "C:", "Image": "C:",
-          "ParentImage": "C:", "cs-uri-query": "/"}  # fmt: skip
+_START = {
+    "TargetObject": "HKLM",
+    "TargetFilename": "C:",
+    "ImageLoaded": "C:",
+    "ImagePath": "C:",
+    "Image": "C:",
+    "ParentImage": "C:",
+    "cs-uri-query": "/",
+}
 
 
 def _filled(field: str, how: list[str], values: list[str], event: Event) -> str:
@@ -205,7 +229,7 @@ def matches(world: World, rng: Random) -> Iterator[Draft]:
     found = list(_with_events(world, rng))
     for number, (entry, slots, taken, event) in enumerate(found):
         if number % 2 == 0:
-            why = "Every field that the selection names is there with one of its values, or with all where the rule says so"
+            why = "Every field that the selection names has one of its values, or all of them where the rule says so"
             yield Draft((entry.id,), "Yes", slots | {"event": as_json(event), "why": why}, difficulty=2)
             continue
         others = [e for o, _, _, e in rng.sample(found, min(60, len(found))) if o.id != entry.id and taken.untouched(e)]
@@ -218,8 +242,11 @@ def matches(world: World, rng: Random) -> Iterator[Draft]:
 def which_rule(world: World, rng: Random) -> Iterator[Draft]:
     found = list(_with_events(world, rng))
     for entry, slots, _, event in found:
-        others = [o.name for o, _, t, _ in rng.sample(found, min(80, len(found)))
-                  if o.id != entry.id and t.untouched(event) and {k.split("|")[0] for k, _ in t.comparisons} & set(event)]  # fmt: skip
+        others = [
+            o.name
+            for o, _, t, _ in rng.sample(found, min(80, len(found)))
+            if o.id != entry.id and t.untouched(event) and {k.split("|")[0] for k, _ in t.comparisons} & set(event)
+        ]
         if len(set(others)) > 2:
             yield Draft((entry.id,), entry.name, slots | {"event": as_json(event)}, tuple(others[:3]), difficulty=3)
 
@@ -243,11 +270,17 @@ def _block(detection: str) -> str:
         values = [rules.quoted(value) for value in parts[2].split(", ")]
         if len(values) > 12 or any(": " in value for value in values):
             return ""
-        lines += [f"    {name}:", *([f"        {parts[1]}: {values[0]}"] if len(values) == 1 else
-                                    [f"        {parts[1]}:", *(f"            - {value}" for value in values)])]  # fmt: skip
+        lines += [
+            f"    {name}:",
+            *(
+                [f"        {parts[1]}: {values[0]}"]
+                if len(values) == 1
+                else [f"        {parts[1]}:", *(f"            - {value}" for value in values)]
+            ),
+        ]
     names = [section.partition(": ")[0] for section in sections]
     told = condition.removeprefix("condition: ")
-    known = told == "selection" and names == ["selection"] or told in ("all of selection_*", "1 of selection_*")
+    known = (told == "selection" and names == ["selection"]) or told in ("all of selection_*", "1 of selection_*")
     return "\n".join([*lines, f"    condition: {told}"]) if known and names else ""
 
 
@@ -267,8 +300,8 @@ def write_made(world: World, rng: Random) -> Iterator[Draft]:
 def which_event(world: World, rng: Random) -> Iterator[Draft]:
     for uid in scenes(rng, "sigma"):
         rule = rules.rule(rng)
-        right = _compact(rules.hit(rng, rule))
-        wrong = [_compact(rules.miss(rng, rule)[0]) for _ in range(3)]
+        right = _compact(events.hit(rng, rule))
+        wrong = [_compact(events.miss(rng, rule)[0]) for _ in range(3)]
         if len({right, *wrong}) == 4:
             yield Draft((uid,), right, _made(uid, rule), tuple(wrong), difficulty=2)
 
@@ -281,7 +314,7 @@ def evaluate(world: World, rng: Random) -> Iterator[Draft]:
     """Half of the events make the rule fire."""
     for number, uid in enumerate(scenes(rng, "sigma")):
         rule = rules.rule(rng)
-        event = rules.hit(rng, rule) if number % 2 else rules.miss(rng, rule)[0]
+        event = events.hit(rng, rule) if number % 2 else events.miss(rng, rule)[0]
         final = "It fires" if rule.holds(event) else "It does not fire"
         slots = _made(uid, rule) | {"event": as_json(dict(event)), "steps": numbered(list(_steps(rule, event)))}
         yield Draft((uid,), final, slots, difficulty=2)
@@ -290,7 +323,8 @@ def evaluate(world: World, rng: Random) -> Iterator[Draft]:
 def _steps(rule: Rule, event: Event) -> Iterator[str]:
     for one in rule.selection:
         found = f"is `{event[one.field]}`" if one.field in event else "is missing"
-        yield f"The selection asks that {one.says}. In the event, it {found}: {'true' if one.holds(event) else 'false'}."
+        holds = "true" if one.holds(event) else "false"
+        yield f"The selection asks that {one.says}. In the event, it {found}: {holds}."
     if rule.filter:
         found = f"is `{event[rule.filter.field]}`" if rule.filter.field in event else "is missing"
         yield f"The filter asks that {rule.filter.says}. It {found}: {'true' if rule.filter.holds(event) else 'false'}."
