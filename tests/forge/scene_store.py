@@ -65,9 +65,7 @@ def _actors() -> list[Record]:
         name = f"Actor{n:02}"
         links = tuple(Link(Rel.USES, f"T90{(n % 3) * 6 + m:02}", text=text.replace("{name}", name))
                       for m, text in enumerate(PROCEDURES))  # fmt: skip
-        found.append(
-            record(f"G90{n:02}", Kind.GROUP, name, domain="enterprise", texts=description("A group."), links=links)
-        )
+        found.append(record(f"G90{n:02}", Kind.GROUP, name, domain="enterprise", links=links))
     # one pair of techniques that many groups share, so that it names nobody
     for n in range(12, 24):
         name = f"Actor{n:02}"
@@ -85,7 +83,8 @@ def _rules() -> list[Record]:
     found = []
     for n in range(30):
         filtered = n % 5 == 0
-        told = f"condition: selection{' and not filter' if filtered else ''}\nselection: Image|endswith: \\program{n:02}.exe"
+        end = " and not filter" if filtered else ""
+        told = f"condition: selection{end}\nselection: Image|endswith: \\program{n:02}.exe"
         if n % 3 == 0:
             told += f", CommandLine|contains: --switch{n:02}, --option{n:02}"
         links = (Link(Rel.DETECTS, f"T90{n:02}"), *((Link(Rel.ABOUT, f"CVE-2024-{10000 + n}"),) if n % 4 == 0 else ()))

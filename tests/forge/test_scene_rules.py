@@ -64,16 +64,16 @@ def test_a_comparison(match: Match, event: dict[str, str], holds: bool) -> None:
 
 
 RULE = Rule("log-cleared", "0", (Match("F", "endswith", ("\\a", "\\b")), Match("C", "contains", ("p", "q"), True)),
-            Match("User", "", ('svc"1',)))  # fmt: skip
+            Match("User", "", ('s"1',)))  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("name", "query"),
     [
-        ("symbols", r'(F $ "\\a" | F $ "\\b") & C ~ "p" & C ~ "q" & ! (User = "svc\"1")'),
-        ("words", r'(F ENDS "\\a" OR F ENDS "\\b") AND C CONTAINS "p" AND C CONTAINS "q" AND NOT (User IS "svc\"1")'),
-        ("wildcards", r'(F:"*\\a" or F:"*\\b") and C:"*p*" and C:"*q*" and not (User:"svc\"1")'),
-        ("functions", r'(ends(F, "\\a") or ends(F, "\\b")) and has(C, "p") and has(C, "q") and not (eq(User, "svc\"1"))'),
+        ("symbols", r'(F $ "\\a" | F $ "\\b") & C ~ "p" & C ~ "q" & ! (User = "s\"1")'),
+        ("words", r'(F ENDS "\\a" OR F ENDS "\\b") AND C CONTAINS "p" AND C CONTAINS "q" AND NOT (User IS "s\"1")'),
+        ("wildcards", r'(F:"*\\a" or F:"*\\b") and C:"*p*" and C:"*q*" and not (User:"s\"1")'),
+        ("functions", r'(ends(F, "\\a") or ends(F, "\\b")) and has(C, "p") and has(C, "q") and not (eq(User, "s\"1"))'),
     ],
 )  # fmt: skip
 def test_a_query_in_every_dialect(name: str, query: str) -> None:

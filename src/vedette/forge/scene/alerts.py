@@ -80,7 +80,7 @@ def alert(rng: Random, kind: str = "", **fixed: str) -> Alert:
     kind = kind or rng.choice(list(cases()))
     slots = {
         "user": cast.person(rng),
-        "host": rng.choice([cast.server, cast.desk])(rng),
+        "host": (cast.server if kind in AT_A_SERVER else cast.desk)(rng),
         "source": cast.outside(rng),
         "inner": cast.inside(rng),
         "domain": cast.domain(rng),
@@ -149,6 +149,7 @@ def _ecs(rng: Random, when: datetime, core: Mapping[str, str | int], detail: str
 
 
 _SHAPES = {"Wazuh": _wazuh, "Suricata": _suricata, "Elastic": _ecs}
+AT_A_SERVER = ("ssh-entered", "web-shell", "mass-rename", "port-scan", "shadow-copies", "cloud-trail-off", "new-admin")
 ON_THE_WIRE = ("ssh-entered", "dns-tunnel", "web-shell", "port-scan", "phishing-click", "large-upload", "kerberoast")
 
 

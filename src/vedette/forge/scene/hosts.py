@@ -78,7 +78,7 @@ SUDO_BAD = {
     "/usr/bin/cat /etc/shadow": ("T1003.008", "it reads the password hashes of all local accounts"),
     "/usr/bin/rm -f /var/log/auth.log": ("T1070.002", "it deletes the log of logins"),
     "/usr/sbin/useradd -o -u 0 -m support2": ("T1136.001", "it makes a second account with user id 0"),
-    "/usr/bin/tee -a /root/.ssh/authorized_keys": ("T1098.004", "it adds a key that may log in as root"),
+    "/usr/bin/tee -a /home/deploy/.ssh/authorized_keys": ("T1098.004", "it adds a key that may log in as deploy"),
     "/usr/bin/crontab -u root /tmp/.cron": ("T1053.003", "it installs a crontab for root out of a file in /tmp"),
     "/usr/bin/chmod u+s /usr/local/bin/python3": ("T1548.001", "it lets every user run an interpreter as root"),
     "/usr/sbin/iptables -F": ("T1562.004", "it drops every rule of the host's firewall"),
@@ -150,7 +150,7 @@ def auditd(rng: Random, when: datetime, *, bad: bool | None = None, host: str = 
     )
 
 
-LOGON_TYPES = {2: "interactive", 3: "network", 5: "service", 7: "unlock", 10: "remote interactive (RDP)"}
+LOGON_TYPES = {3: "network", 10: "remote interactive"}
 
 
 def windows_logon(
@@ -158,7 +158,7 @@ def windows_logon(
 ) -> Line:
     failed = rng.random() < 0.5 if failed is None else failed
     host, user, address = host or cast.desk(rng), user or cast.person(rng), address or cast.inside(rng)
-    kind = rng.choice([2, 3, 7, 10])
+    kind = rng.choice([3, 10])
     event = 4625 if failed else 4624
     status = " Status=0xC000006A" if failed else ""
     text = (

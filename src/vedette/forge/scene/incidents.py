@@ -62,13 +62,14 @@ class Incident:
         return [self.told(step) for step in self.about.steps(phase)]
 
 
+AT_A_DESK = ("stolen-laptop", "malware", "insider", "phishing", "mail-fraud", "ot")
 KNOWN = {"host": "machine", "user": "account", "source": "outside address", "domain": "domain"}
 
 
 def incident(rng: Random, kind: str = "") -> Incident:
     kind = kind or rng.choice(list(kinds()))
     slots = {
-        "host": rng.choice([cast.server, cast.desk])(rng),
+        "host": (cast.desk if kind in AT_A_DESK else cast.server)(rng),
         "user": cast.person(rng),
         "source": cast.outside(rng),
         "domain": cast.domain(rng),
