@@ -87,7 +87,12 @@ def _rules() -> list[Record]:
         told = f"condition: selection{end}\nselection: Image|endswith: \\program{n:02}.exe"
         if n % 3 == 0:
             told += f", CommandLine|contains: --switch{n:02}, --option{n:02}"
-        links = (Link(Rel.DETECTS, f"T90{n:02}"), *((Link(Rel.ABOUT, f"CVE-2024-{10000 + n}"),) if n % 4 == 0 else ()))
+        also = (Link(Rel.DETECTS, f"T90{(n + 7) % 40:02}"),) if n % 6 == 1 else ()
+        links = (
+            *also,
+            Link(Rel.DETECTS, f"T90{n:02}"),
+            *((Link(Rel.ABOUT, f"CVE-2024-{10000 + n}"),) if n % 4 == 0 else ()),
+        )
         found.append(record(f"sigma:{n:08}-2222-4333-8444-555555555555", Kind.RULE, f"Start of program {n:02}",
                             RuleFacts("high", "test", "windows", "process_creation"),
                             texts=description(f"Detects that program {n:02} is started, as in CVE-2024-{10000 + n}",

@@ -16,6 +16,7 @@ from vedette.forge.scene.rules import Match, Rule
 from vedette.forge.scene.wazuh import LocalRule, Series
 from vedette.forge.tasks import sigma
 from vedette.forge.world import World
+from vedette.knowledge.record import Rel
 
 from . import scene_store
 
@@ -130,3 +131,16 @@ def test_the_block_of_a_rule() -> None:
     }
     assert sigma._block("condition: keywords\nkeywords: one, two") == ""
     assert sigma._block("condition: selection or other\nselection: CommandLine|contains: one") == ""
+
+
+def test_a_choice_has_one_technique_that_is_right(made: World) -> None:
+    for draft in scene_store.drafts(made, "sigma", "technique-choice"):
+        linked = {made.label(tie.other) for tie in made.out(draft.objects[0], Rel.DETECTS)}
+        assert linked == {draft.final}
+        assert not linked & set(draft.wrong)
+
+
+def test_what_lies_behind_a_filter_stays_open(made: World) -> None:
+    for draft in scene_store.drafts(made, "sigma", "filtered", 5):
+        assert "not filter" in draft.slots["detection"]
+        assert draft.final == "Not enough evidence"

@@ -126,6 +126,12 @@ def group(world: World, rng: Random) -> Iterator[Draft]:
         yield Draft((uid,), final, slots, difficulty=3)
 
 
+def _ties(scene: Mixture) -> list[str]:
+    """What stands in two alerts of the intrusion at least."""
+    cores = [scene.alerts[number - 1].core.values() for number in scene.belong]
+    return [value for value in scene.shared.values() if sum(value in core for core in cores) > 1]
+
+
 def _shared(scene: Mixture) -> str:
     """One line an alert: which of the values it has."""
     core = {"user": "user", "host": "host", "source": "source_ip"}
@@ -190,7 +196,7 @@ def handover(world: World, rng: Random) -> Iterator[Draft]:
             "worst": worst,
             "level": str(top),
             "together": together,
-            "values": listed(list(scene.shared.values())),
+            "values": listed(_ties(scene)),
             "first": str(scene.alerts[0].core["time"]),
             "last": str(scene.alerts[-1].core["time"]),
         }

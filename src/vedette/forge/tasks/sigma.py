@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -181,18 +181,20 @@ def _filled(field: str, how: list[str], values: list[str], event: Event) -> str:
         return f"{values[0]}1"
     if how[0] == "endswith":
         return f"{_folder(values[0])}{values[0]}"
-    program = event.get("Image", "").replace("\\", "/").rpartition("/")[2]
     inner = " ".join(values) if len(values) > 1 else values[0]
-    start = program if "CommandLine" in field and program.casefold() not in inner.casefold() else _START.get(field, "")
-    before = event.get(field, "") or start
-    space = " " if "CommandLine" in field and not inner.startswith(" ") else ""
+    if "CommandLine" not in field:
+        start = event.get(field, "") or ("C" if inner.startswith(":") else _START.get(field, ""))
+        return f"{start}{inner}{'' if inner.endswith(('.exe', '.dll')) else '1'}"
+    program = event.get("Image", "").replace("\\", "/").rpartition("/")[2]
+    before = event.get(field, "") or ("" if program.casefold() in inner.casefold() else program)
+    space = "" if inner.startswith(" ") else " "
     return f"{before}{space}{inner}{'' if inner.endswith(' ') else ' '}1".lstrip()
 
 
 def _folder(value: str) -> str:
     if value.startswith("/"):
         return "/usr/bin" if value.count("/") == 1 else ""
-    return "C:\\Windows\\System32" if value.startswith("\\") else "C:\\Windows\\x" if value.startswith(".") else "x"
+    return "C:\\Windows\\System32" if value.startswith("\\") else "C:\\Windows\\x" if value.startswith(".") else ""
 
 
 def _taken(detection: str, filtered: bool = False) -> Taken | None:
@@ -255,8 +257,36 @@ def write(world: World, rng: Random) -> Iterator[Draft]:
     """Rules whose rendering leaves no doubt: one field a selection, few values."""
     for entry, _, slots in _rules(world, rng):
         block = _block(slots["detection"])
-        if block and len(block) < 700:
+        if block and len(block) < 700 and _told_of(slots):
             yield Draft((entry.id,), block, slots, difficulty=2)
+
+
+def _told_of(slots: Mapping[str, str]) -> bool:
+    """Title or description name something that the detection looks for, so that nobody has to guess."""
+    told = f"{slots['title']} {slots['description']}".casefold()
+    values = slots["detection"].partition(": ")[2].partition(": ")[2].casefold()
+    return any(word in told for word in re.findall(r"[a-z]{5,}", values) if word not in _KEYS)
+
+
+_KEYS = frozenset(
+    {
+        "selection",
+        "contains",
+        "endswith",
+        "startswith",
+        "image",
+        "commandline",
+        "targetobject",
+        "windows",
+        "system",
+        "microsoft",
+        "software",
+        "users",
+        "files",
+        "currentversion",
+        "eventid",
+    }
+)
 
 
 def _block(detection: str) -> str:
