@@ -206,11 +206,11 @@ def handover(world: World, rng: Random) -> Iterator[Draft]:
 TASKS = (
     Task("extract", Kind.EXTRACT, extract, 1_200),
     Task("technique", Kind.CHOICE, technique, 1_200),
-    Task("false-positives", Kind.OPEN, false_positives, 1_000),
+    Task("false-positives", Kind.OPEN, false_positives, 600),
     Task("verdict", Kind.STEPS, verdict, 2_500),
     Task("undecided", Kind.ABSTAIN, undecided, 1_000),
     Task("next-step", Kind.CHOICE, next_step, 1_200),
-    Task("injected", Kind.YES_NO, injected, 1_500),
+    Task("injected", Kind.YES_NO, injected, 1_000),
     Task("injected-field", Kind.CLOSED, injected_field, 1_000),
     Task("group", Kind.MULTI, group, 1_500),
     Task("priority", Kind.MULTI, priority, 800),

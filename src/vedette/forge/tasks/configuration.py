@@ -215,8 +215,8 @@ def unknown(world: World, rng: Random) -> Iterator[Draft]:
 
 
 TASKS = (
-    Task("explain", Kind.OPEN, explain, 1_500),
-    Task("fix", Kind.OPEN, fix, 1_500),
+    Task("explain", Kind.OPEN, explain, 1_000),
+    Task("fix", Kind.OPEN, fix, 1_000),
     Task("safe", Kind.YES_NO, safe, 1_500),
     Task("weakness", Kind.CHOICE, weakness, 1_200),
     Task("control", Kind.CHOICE, control, 1_000),

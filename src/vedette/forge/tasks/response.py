@@ -179,10 +179,10 @@ def unknown(world: World, rng: Random) -> Iterator[Draft]:
 
 TASKS = (
     Task("kind", Kind.CHOICE, kind, 800),
-    Task("phase", Kind.CHOICE, phase, 1_000),
+    Task("phase", Kind.CHOICE, phase, 600),
     Task("steps", Kind.OPEN, steps, 1_000),
     Task("evidence", Kind.OPEN, evidence, 800),
-    Task("tell", Kind.OPEN, tell, 600),
+    Task("tell", Kind.OPEN, tell, 300),
     Task("plan", Kind.OPEN, plan, 1_000),
     Task("first", Kind.CHOICE, first, 1_000),
     Task("proposal", Kind.YES_NO, proposal, 1_200),

@@ -117,7 +117,9 @@ def filtered(world: World, rng: Random) -> Iterator[Draft]:
     for entry, _, slots in _rules(world, rng):
         taken = _taken(slots["detection"], filtered=True)
         if taken and (event := taken.event(rng)):
-            yield Draft((entry.id,), NO_EVIDENCE, slots | {"event": as_json(event)}, difficulty=3)
+            yield Draft(
+                (entry.id,), NO_EVIDENCE, slots | {"event": as_json(event), "shows": taken.shows(event)}, difficulty=3
+            )
 
 
 # Events for the store's rules: their rendering has lost whether a list of maps or a map was meant, so that events
@@ -156,6 +158,11 @@ class Taken:
         field, *how = key.split("|")
         name = how[0] if how and how[0] != "all" else ""
         return Match(field, name, tuple(told.split(", ")), "all" in how).holds(event)
+
+    def shows(self, event: Event) -> str:
+        """What the fields of the rule are in the event."""
+        fields = dict.fromkeys(key.partition("|")[0] for key, _ in self.comparisons)
+        return ", ".join(f"`{field}` is `{event[field]}`" for field in fields if field in event)
 
     def untouched(self, event: Event) -> bool:
         """No comparison can hold: none of the values stands anywhere in the event."""
@@ -231,13 +238,13 @@ def matches(world: World, rng: Random) -> Iterator[Draft]:
     found = list(_with_events(world, rng))
     for number, (entry, slots, taken, event) in enumerate(found):
         if number % 2 == 0:
-            why = "Every field that the selection names has one of its values, or all of them where the rule says so"
+            why = f"All that the selection asks for is there: {taken.shows(event)}"
             yield Draft((entry.id,), "Yes", slots | {"event": as_json(event), "why": why}, difficulty=2)
             continue
         others = [e for o, _, _, e in rng.sample(found, min(60, len(found))) if o.id != entry.id and taken.untouched(e)]
         alike = [e for e in others if set(e) & set(event)]
         if alike:
-            why = "None of the values that the selection looks for stands in the event"
+            why = f"The selection does not hold: {taken.shows(alike[0])}, and none of the rule's values stands there"
             yield Draft((entry.id,), "No", slots | {"event": as_json(alike[0]), "why": why}, difficulty=2)
 
 
