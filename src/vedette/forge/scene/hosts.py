@@ -112,7 +112,7 @@ AUDIT_BAD = {
     "nmap -sS -p- 10.0.0.0/24": ("T1046", "it scans every port of a network"),
     "systemctl enable /etc/systemd/system/{word}.service": ("T1543.002", "it makes a service start with the system"),
     "find / -perm -4000 -type f": ("T1083", "it looks through the whole disk for programs that run as their owner"),
-    "base64 -d /tmp/{word}.b64": ("T1140", "it decodes a hidden file in /tmp"),
+    "base64 -d /tmp/{word}.b64": ("T1140", "it decodes a Base64 file in /tmp"),
 }
 AUDIT_DAILY = (
     "ls -la /srv/www",
