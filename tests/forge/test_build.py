@@ -125,7 +125,7 @@ def test_the_commands_write_data_with_card_and_manifest(place: Path, tmp_path: P
     recipe = tmp_path / "r.toml"
     recipe.write_text(RECIPE)
     out = command("build", "--recipe", recipe, "--store", place, "--out", tmp_path / "a")
-    assert "examples by 6 tasks" in out
+    assert "examples by 17 tasks" in out
     command(
         "run",
         "--teacher",

@@ -29,6 +29,13 @@ GROUPS = (
     "d3fend",
     "nist",
     "paths",
+    "log",
+    "alert",
+    "sigma",
+    "siem",
+    "report",
+    "configuration",
+    "response",
 )  # modules of `forge.tasks`, in the order of the curriculum
 
 

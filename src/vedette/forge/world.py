@@ -188,6 +188,8 @@ class World:
 
     def source(self, uid: str, units: Sequence[str] = ()) -> Source:
         """Of an entry by its first unit; `units` of one that is not in memory, or else they are looked up."""
+        if uid.startswith("made:"):  # scenes of `forge.scene`: ours
+            return Source(uid, "vedette/forge", "1", "Apache-2.0")
         entry = self.entries.get(uid)
         first = (units or (entry.units if entry else self._units_of(uid)) or ("",))[0]
         unit = self._units.get(first)
