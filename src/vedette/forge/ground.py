@@ -74,7 +74,7 @@ async def ground(example: Example, teacher: Caller, store: Knowledge, steps: Ste
                 left.append(query)
                 continue
             queries.append(query)
-            added = _looked_up(query, example, store, steps.results, found)
+            added = looked_up(query, example, store, steps.results, found)
             fresh += added
             if not added:
                 left.append(query)
@@ -101,7 +101,7 @@ def _same(query: str, before: str) -> bool:
     return bool(words) and len(words & known) / len(words | known) >= SAME
 
 
-def _looked_up(
+def looked_up(
     query: str, example: Example, store: Knowledge, results: int, found: dict[tuple[str, str, int], Evidence]
 ) -> int:
     """Adds what is new; how much that was. CVEs are left out: benchmarks ask about them."""
