@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vedette.cli.engine import Context
+from vedette.cli.forge_ingest import ingest
 from vedette.config import load_toml
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Benchmarks = Annotated[
 UNCHECKED = "vedette: no --benchmarks were given: nothing was held against them, and the card says so"
 
 app = typer.Typer(help="Make instruction data: what a small model is trained on.", no_args_is_help=True)
+app.command("ingest")(ingest)
 
 
 @app.command("tasks")

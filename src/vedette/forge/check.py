@@ -55,7 +55,7 @@ INJECTION = re.compile(
 _ACTIVE = re.compile(
     r"<[a-zA-Z/!][^>]{0,200}>|\]\(\s*\w+:|\bhttps?://|[\x00-\x08\x0b-\x1f\x7f\x9b\u202a-\u202e\u2066-\u2069]"
 )
-PERSONAL = re.compile(r"\b[\w.+-]+@(?!example\.)[\w-]+\.[a-z]{2,}\b|\b\d{3}-\d{2}-\d{4}\b", re.IGNORECASE)
+PERSONAL = re.compile(r"(?<![\w.+-])[\w.+-]+@(?!example\.)[\w-]+\.[a-z]{2,}\b|\b\d{3}-\d{2}-\d{4}\b", re.IGNORECASE)
 
 
 def faults(example: Example, grounded: Grounded, done: Completion, store: Knowledge) -> list[Fault]:

@@ -82,7 +82,7 @@ class OfStore:
         return []
 
     def source(self, passage: Evidence) -> Source:
-        return self.world.source(passage.id, (passage.source,))
+        return self.world.source(passage.holder, (passage.source,))
 
 
 def described(store: Knowledge, uid: str) -> list[Evidence]:
@@ -165,6 +165,7 @@ class Evolver:
         if kind is Kind.EXTRACT:
             answer, ids = found.final, []
         about = [mention.id for mention in self.store.verify_ids(f"{found.question}\n{answer}")]
+        used = [uid for one in found.used for uid in (one.id, one.holder)]
         sources = [*example.sources, *(self.passages.source(one) for one in found.used)]
         return Example(
             id=named(example.task, found.question, answer),
@@ -174,13 +175,13 @@ class Evolver:
             answer=answer,
             final=found.final,
             keep=tuple(dict.fromkeys((found.right, *ids))),
-            objects=tuple(dict.fromkeys((*example.objects, *(one.id for one in found.used), *about))),
+            objects=tuple(dict.fromkeys((*example.objects, *used, *about))),
             sources=tuple(dict.fromkeys(sources)),
             difficulty=min(3, example.difficulty + 1),
             wording=f"evolve.v1#{turn}",
             parent=example.id,
             way=str(turn),
-            spans=tuple(f"{one.id} {one.source} {one.field} {one.start}-{one.end}" for one in found.used),
+            spans=tuple(one.place for one in found.used),
             consent=example.consent,
         )
 

@@ -33,6 +33,16 @@ class Evidence(msgspec.Struct, frozen=True):
     start: int
     end: int
     text: str
+    record: str = ""  # whose field it is, where another entry says it of this one
+
+    @property
+    def holder(self) -> str:
+        return self.record or self.id
+
+    @property
+    def place(self) -> str:
+        """ "T1003 attack/enterprise description 0-310"."""
+        return f"{self.holder} {self.source} {self.field} {self.start}-{self.end}"
 
 
 class Grounded(msgspec.Struct, frozen=True):
@@ -110,10 +120,16 @@ def looked_up(
         place = (hit.record, hit.field, hit.start)
         if added == results:
             break
-        if place in found or hit.id.startswith("CVE-") or len(hit.text) < 40 or hit.text in example.question:
+        if (
+            place in found
+            or "CVE-" in (hit.id[:4], hit.record[:4])
+            or len(hit.text) < 40
+            or hit.text in example.question
+        ):
             continue
         text = " ".join(hit.text.split())[:LONGEST]
-        found[place] = Evidence(hit.id, hit.source, hit.field, hit.start, hit.end, f"{hit.id} {hit.name}: {text}")
+        told, record = f"{hit.id} {hit.name}: {text}", hit.record if hit.record != hit.id else ""
+        found[place] = Evidence(hit.id, hit.source, hit.field, hit.start, hit.end, told, record)
         added += 1
     return added
 
