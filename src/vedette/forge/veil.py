@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from vedette.forge.check import INJECTION, PERSONAL
-from vedette.guard.probe import READ, probe
+from vedette.guard.probe import READ, Warning, probe
 from vedette.guard.redact import Redaction
 from vedette.guard.secrets import secrets
 from vedette.types import Observable
@@ -28,7 +28,7 @@ _MODEL = re.compile(
     re.IGNORECASE,
 )
 # What a runbook orders an analyst to do looks like an order about verdicts; these count where a model is spoken to.
-_OF_ANALYSTS = frozenset(("verdict", "leak", "hide", "override", "schema", "id_spoofing", "role_play"))
+_ORDERS = frozenset(("verdict", "leak", "hide", "override", "schema", "id_spoofing", "role_play"))
 
 
 class Veil:
@@ -79,10 +79,16 @@ def hostile(text: str) -> str:
 
 
 def _speaks(text: str) -> bool:
-    for warning in probe(text):
-        if warning.family == "fence":
-            if warning.quote.startswith(("<", "[")):
-                return True
-        elif warning.family not in _OF_ANALYSTS or _MODEL.search(text):
-            return True
-    return False
+    families = [warning.family for warning in probe(text) if not _of_analysts(warning)]
+    if families or not _MODEL.search(text):
+        return bool(families)
+    lines = text.split("\n")  # a model has to be spoken of where the order is
+    near = ("\n".join(lines[at : at + 2]) for at in range(len(lines)))
+    return any(_MODEL.search(two) and any(w.family in _ORDERS for w in probe(two)) for two in near)
+
+
+def _of_analysts(warning: Warning) -> bool:
+    """Could it be an order to an analyst, or words of a runbook?"""
+    if warning.family == "fence":
+        return not warning.quote.startswith(("<", "["))
+    return warning.family in _ORDERS
