@@ -310,5 +310,5 @@ def test_passages_may_be_those_of_a_document(tmp_path: Path, store: Knowledge) -
             found = asyncio.run(evolver.evolved(example(kind=Kind.CLOSED), list(Turn), "k"))
             assert found.outcome == str(outcome)
     assert found.child is not None
-    assert found.child.spans == ("own:wipe.md own/documents lines 3-4",)
+    assert found.child.spans == ("wipe.md:3-4",)
     assert Source("own:wipe.md", "own/documents", "1", "internal") in found.child.sources

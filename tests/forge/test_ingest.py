@@ -19,7 +19,8 @@ from vedette.cli import app
 from vedette.errors import ConfigError, InputError, RecordError
 from vedette.forge.document import document
 from vedette.forge.example import ANSWER, EXACT, Kind
-from vedette.forge.ingest import APART, Given, Ingested, Terms, ingest
+from vedette.forge.ingest import APART, ingest
+from vedette.forge.own import Given, Ingested, Terms
 from vedette.forge.practice import KINDS, NOT_IN_PASSAGE
 from vedette.forge.tickets import Bad, Ticket, tickets
 from vedette.forge.veil import Veil, holds_secret, hostile
@@ -353,6 +354,32 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     assert "kept apart: it speaks to a language model" in told.output
     assert {row["licence"] for row in rows(tmp_path / "out")} == {"internal"}
     assert CliRunner().invoke(app, ["forge", "ingest", str(folder)]).exit_code == 2
+
+
+def test_a_teacher_makes_further_exercises_out_of_documents(folder: Path, tmp_path: Path, place: Path) -> None:
+    for n in range(30):
+        told = f"The device of kind {n} is watched by team {n} of the site. Its owner is called before it goes off."
+        (folder / f"d{n}.md").write_text(f"# Device kind {n}\n\n{told}\n")
+    options = ["--out", str(tmp_path / "out"), "--licence", "internal", "--consent", "CISO", "--store", str(place)]
+    options += ["--teacher", "moody", "--work", str(tmp_path / "l"), "--rounds", "2"]
+    said = CliRunner().invoke(app, ["forge", "ingest", str(folder), *options])
+    assert said.exit_code == 0, said.output
+    made = rows(tmp_path / "out")
+    children = [row for row in made if row["parent"]]
+    assert f"{len(children):>8,}  by moody" in said.output
+    assert children
+    known = {row["id"]: row for row in made}
+    for row in children:
+        assert row["spans"]
+        assert set(known[row["parent"]]["objects"]) <= set(row["objects"])
+        assert (row["licence"], row["consent"]) == ("internal", "CISO")
+        assert not [bad for bad in ("T9999", "evil.example", "system prompt", "roses") if bad in text(row)]
+        name, _, span = row["spans"][0].partition(":")
+        assert int(span.split("-")[1]) <= len((folder / name).read_text().splitlines())
+    assert "## Evolved" in (tmp_path / "out/card.md").read_text()
+    again = CliRunner().invoke(app, ["forge", "ingest", str(folder), *options])
+    assert again.exit_code == 0
+    assert rows(tmp_path / "out") == made
 
 
 def test_what_cannot_be_done_says_so(folder: Path, tmp_path: Path) -> None:

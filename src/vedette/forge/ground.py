@@ -41,7 +41,9 @@ class Evidence(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """ "T1003 attack/enterprise description 0-310"."""
+        """ "T1003 attack/enterprise description 0-310"; of an organisation's own document "a.md:3-9"."""
+        if self.field == "lines":
+            return f"{self.id.removeprefix('own:')}:{self.start}-{self.end}"
         return f"{self.holder} {self.source} {self.field} {self.start}-{self.end}"
 
 

@@ -129,7 +129,7 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._hidden or not data:
             return
-        if not self._now and data.strip():
+        if not self._line and data.strip():
             skipped = len(data) - len(data.lstrip())
             self._line = self.getpos()[0] + data.count("\n", 0, skipped)
         self._now.append(data)
@@ -140,6 +140,7 @@ class _Reader(HTMLParser):
             self.lines.extend(_apart(self.lines, self._line, self._prefix + told))
             self._prefix = ""
         self._now.clear()
+        self._line = 0
 
 
 def _apart(lines: list[tuple[int, str]], number: int, told: str) -> Iterator[tuple[int, str]]:

@@ -56,9 +56,12 @@ class Part:
         return "\n".join(p.text for p in self.paragraphs)
 
     @property
+    def last(self) -> int:
+        return self.paragraphs[-1].last if self.paragraphs else self.line
+
+    @property
     def span(self) -> str:
-        last = self.paragraphs[-1].last if self.paragraphs else self.line
-        return f"{self.name}:{self.line}-{last}"
+        return f"{self.name}:{self.line}-{self.last}"
 
 
 @dataclass(frozen=True, slots=True)
