@@ -22,7 +22,7 @@ from vedette.forge.build import Builder
 from vedette.forge.build import Plan as BuildPlan
 from vedette.forge.caller import Caller, Limits, Spent
 from vedette.forge.check import Fault
-from vedette.forge.evolve import EVOLVED, Evolver, Grown, OfStore, evolve
+from vedette.forge.evolve import EVOLVED, Evolver, Grown, OfStore, _Put, evolve
 from vedette.forge.example import ANSWER, EXACT, Example, Kind, Source
 from vedette.forge.ground import Evidence
 from vedette.forge.ledger import Ledger
@@ -112,6 +112,17 @@ def test_a_round_doubles_the_set_at_most_and_a_rule_picks_where_the_teacher_does
     assert not any(one.routed for one in seen)
     assert len({one.way for one in seen}) == len(Turn)
     assert max(Counter(one.parent for one in children).values()) <= 2
+
+
+def test_one_answer_is_not_right_all_the_time() -> None:
+    put = _Put([])
+    told = [
+        put.fresh(Grown(parent="p", outcome=EVOLVED, child=example(
+            kind=Kind.YES_NO, final=final, question=f"{word * 3} {n}?", objects=(f"{word}{n}",)))).outcome
+        for final, word, count in (("Yes", "abc", 30), ("No", "xyz", 5), ("Yes", "klm", 10))
+        for n in range(count)
+    ]  # fmt: skip
+    assert told == [EVOLVED] * 20 + [Left.BALANCE] * 10 + [EVOLVED] * 5 + [EVOLVED] * 5 + [Left.BALANCE] * 5
 
 
 def test_no_rounds_no_calls(tmp_path: Path, store: Knowledge) -> None:

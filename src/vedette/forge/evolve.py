@@ -8,6 +8,7 @@ Originals stay, each gives at most one in a round: a round doubles the set at mo
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -28,6 +29,7 @@ from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
 
 EVOLVED = "evolved"
+AHEAD = 20  # yes-no questions by which one answer may be ahead of the other
 TRIED = 8  # linked entries of which one is taken
 SOLVED = {
     "type": "object",
@@ -215,6 +217,7 @@ class _Put:
     def __init__(self, examples: Sequence[Example]) -> None:
         self._all: set[str] = set()
         self._about: dict[str, list[str]] = {}
+        self._finals: Counter[str] = Counter()  # of yes-no questions that came out
         for example in examples:
             self._add(example)
 
@@ -223,12 +226,16 @@ class _Put:
         self._about.setdefault(example.objects[0], []).append(example.question)
 
     def fresh(self, grown: Grown) -> Grown:
-        """Without the child where it asks what was asked already."""
+        """Without the child where it asks what was asked already, or is one more yes after many."""
         child = grown.child
         if child is None:
             return grown
         if folded(child.question) in self._all or alike(child.question, self._about.get(child.objects[0], ())):
             return msgspec.structs.replace(grown, child=None, outcome=str(Left.ALIKE))
+        if child.kind is Kind.YES_NO:
+            if self._finals[child.final] - min(self._finals["Yes"], self._finals["No"]) >= AHEAD:
+                return msgspec.structs.replace(grown, child=None, outcome=str(Left.BALANCE))
+            self._finals[child.final] += 1
         self._add(child)
         return grown
 

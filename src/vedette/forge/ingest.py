@@ -18,6 +18,7 @@ from vedette.forge.make import contamination
 from vedette.forge.own import Given, Ingested, Reader, Terms
 from vedette.forge.practice import KINDS, Part, Piece
 from vedette.forge.veil import holds_secret, hostile
+from vedette.guard.neutralise import printable
 from vedette.manifest import FILE_NAME, atomic_write, output_error
 from vedette.manifest import write as write_manifest
 from vedette.overlap import Items
@@ -68,10 +69,11 @@ class _Maker:
             tally = self.told.tallies.setdefault(task, Tally(task, KINDS[piece.task]))
             example = self._worded(piece, tally)
             tally.drafts += 1
-            if why := self._unfit(example):
+            told = repr((piece.task, sorted(piece.slots.items()), piece.final))  # copies are worded in other ways
+            if why := "twice" if told in self._seen else self._unfit(example):
                 tally.left[why] += 1
                 continue
-            self._seen.add(example.question)
+            self._seen.add(told)
             tally.given += 1
             self.told.left.update(piece.notes)
             yield example
@@ -104,8 +106,6 @@ class _Maker:
         text = f"{example.question}\n{example.answer}"
         if len(text) > LONGEST:
             return "too long"
-        if example.question in self._seen:
-            return "twice"
         if holds_secret(text):
             return "it holds a secret"
         if why := hostile(text):
@@ -121,7 +121,7 @@ def _finish(
     given: Given, terms: Terms, told: Ingested, seen: card.Seen, examples: Sequence[Example], items: Items | None
 ) -> None:
     out = given.out
-    rows = "".join(f"{one.place}\t{one.why}\t{one.remedy}\n" for one in told.apart)
+    rows = "".join("\t".join(map(printable, (one.place, one.why, one.remedy))) + "\n" for one in told.apart)
     atomic_write(out / APART, "place\twhy\twhat to do\n" + rows)
     if not examples:
         remedy = f"{APART} says of each file why; give Markdown, HTML, text, tickets, or --case-state"

@@ -14,7 +14,7 @@ from vedette.forge.document import STEP, Paragraph
 from vedette.forge.example import Kind
 from vedette.guard.neutralise import printable
 from vedette.guard.probe import probe
-from vedette.guard.wording import SILENT, telling
+from vedette.guard.wording import SILENT, STEM, telling
 from vedette.types import Case, Evidence
 
 KINDS: Mapping[str, Kind] = {
@@ -126,9 +126,10 @@ def _passages(part: Part, counts: Mapping[str, int]) -> Iterator[Piece]:
         told = sentences(paragraph.text)
         if len(told) < 2 or len(paragraph.text) > BODY[1]:
             continue
-        words = [{w.casefold() for w in _TERM.findall(one)} for one in told]
-        for sentence, own in zip(told, words, strict=True):
-            alone = [w for w in own - SILENT if sum(w in others for others in words) == 1 and w[-2:] != "ly"]
+        low = [one.casefold() for one in told]
+        for sentence, folded in zip(told, low, strict=True):
+            words = set(_TERM.findall(folded)) - SILENT
+            alone = [w for w in words if sum(w[:STEM] in other for other in low) == 1 and w[-2:] != "ly"]
             if given < TERMS_EACH and alone and SENTENCE[0] <= len(sentence) <= SENTENCE[1]:
                 given += 1
                 term = min(alone, key=lambda w: (counts[w], -len(w), w))

@@ -32,6 +32,7 @@ class Left(StrEnum):
     GIVEN = "its question gives the result away"
     UNANSWERED = "the passages do not answer it"
     OTHERWISE = "answered otherwise the second time"
+    BALANCE = "its answer is right too often already"
     BENCHMARK = "it touches a benchmark"
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from vedette.errors import RecordError
 from vedette.forge.document import decoded
+from vedette.forge.veil import hostile
 from vedette.registry import near
 
 SUFFIXES = frozenset((".csv", ".json", ".jsonl", ".ndjson"))
@@ -21,6 +23,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "resolution": ("resolution", "solution", "close_notes", "resolution_notes", "fix", "outcome"),
     "comments": ("comments", "comment", "notes", "work_notes", "worklog", "analyst_comment"),
 }
+_NAME = re.compile(r"[\w .-]{1,40}")  # that is shown
 LONGEST, COLUMNS = 6_000, 1_000  # characters of a field; fields
 
 
@@ -67,7 +70,7 @@ def _ticket(line: int, row: object) -> Ticket | Bad:
 
 def _near(field: str, row: Mapping[str, object]) -> str:
     """What else the field may be called here."""
-    names = [str(name)[:40] for name in row][:40]
+    names = [name for name in map(str, row) if _NAME.fullmatch(name) and not hostile(name)][:20]
     close = [one for one in names for wanted in FIELDS[field] if get_close_matches(wanted, [one.casefold()], 1, 0.7)]
     there = f"did you mean '{close[0]}'?" if close else near(field, names)
     return f"name a field '{field}'; {there}"
