@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from vedette.cli import app
 from vedette.errors import ConfigError
 from vedette.forge import wording
-from vedette.forge.build import Builder, Plan
+from vedette.forge.build import Builder, Plan, on_dev_side
 from vedette.forge.example import ANSWER, EXACT, Example, Kind
 from vedette.forge.task import GROUPS, tasks
 from vedette.forge.world import World
@@ -172,6 +172,28 @@ def test_folders_may_be_relative(place: Path, tmp_path: Path, monkeypatch: pytes
     Path("r.toml").write_text(RECIPE)
     command("build", "--recipe", "r.toml", "--store", place, "--out", "some/where")
     assert json.loads(Path("some/where/manifest.json").read_text())["counts"]["train"] > 0
+
+
+def test_a_run_evolves_where_the_recipe_says_so(place: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(RECIPE + "[evolve]\nrounds = 2\nper_task = 4\n")
+    options = ("--teacher", "moody", "--judge", "moody", "--recipe", recipe, "--store", place)
+    told = []
+    for name in ("a", "b"):
+        command("run", *options, "--out", tmp_path / name, "--work", tmp_path / f"{name}.l")
+        train, dev = ((tmp_path / name / f"{side}.jsonl").read_text().splitlines() for side in ("train", "dev"))
+        told.append([json.loads(line) for line in (*train, *dev)])
+    assert told[0] == told[1]
+    children = [row for row in told[0] if row["parent"]]
+    assert children
+    assert {row["parent"] for row in children} <= {row["id"] for row in told[0]}
+    assert all(row["way"] and row["spans"] and row["licence"] for row in children)
+    assert all(on_dev_side(row["objects"], 3, 0.2) == (n >= len(train)) for n, row in enumerate(told[0]))
+    text = (tmp_path / "a/card.md").read_text()
+    assert "## Evolved" in text
+    assert "answered otherwise the second time" in text or "its quote stands in no passage" in text
+    priced = command("run", "--teacher", "moody", "--recipe", recipe, "--store", place, "--dry-run")
+    assert "evolve " in priced
 
 
 def test_a_store_without_texts_says_so(tmp_path: Path) -> None:

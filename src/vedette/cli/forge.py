@@ -14,6 +14,7 @@ import typer
 
 from vedette.cli import forge_format
 from vedette.cli.engine import Context
+from vedette.cli.forge_ingest import ingest
 
 if TYPE_CHECKING:
     from vedette.forge.make import Made
@@ -30,6 +31,7 @@ Benchmarks = Annotated[
 UNCHECKED = "vedette: no --benchmarks were given: nothing was held against them, and the card says so"
 
 app = typer.Typer(help="Make instruction data: what a small model is trained on.", no_args_is_help=True)
+app.command("ingest")(ingest)
 
 
 app.add_typer(forge_format.app, name="format")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from vedette.cli.terminal import plural, show
 from vedette.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from vedette.engine.protocol import Engine
     from vedette.forge.format import Format
     from vedette.forge.review import Reviews
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from vedette.forge.shelf import Shelf
 
 T = TypeVar("T")
+
+
+def show(parts: Callable[[int], Iterable[RenderableType]]) -> None:
+    """The terminal's console is loaded for those who print, not for every command."""
+    from vedette.cli import terminal
+
+    terminal.show(parts)
+
+
+def plural(number: int, noun: str) -> str:
+    from vedette.cli import terminal
+
+    return terminal.plural(number, noun)
+
 
 app = typer.Typer(help="Reasoning shapes of tasks: proposed by a teacher, reviewed by experts.", no_args_is_help=True)
 
@@ -199,7 +213,9 @@ def _ask(spec: str, work: Callable[[Engine], Awaitable[T]]) -> T:
         async with opened(spec) as engine:
             return await work(engine)
 
-    return asyncio.run(go())
+    from asyncio import run
+
+    return run(go())
 
 
 def _on_a_page(reviews: Reviews, by: str, port: int) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from vedette.config import Settings
 from vedette.forge import wording
-from vedette.forge.example import ANSWER, EXACT, Example, Kind
+from vedette.forge.example import ANSWER, EXACT, Example, Kind, named
 from vedette.forge.task import GROUPS, Draft, Task, tasks
 from vedette.forge.world import World
 from vedette.overlap import Items
@@ -105,7 +105,7 @@ def _worded(world: World, tally: Tally, draft: Draft, words: wording.Wording, rn
     if tally.kind in EXACT:
         answer = f"{answer}\n\n{ANSWER}{final}"
     return Example(
-        id=hashlib.sha256(f"{tally.task}\0{question}\0{answer}".encode("utf-8", "replace")).hexdigest()[:16],
+        id=named(tally.task, question, answer),
         task=tally.task,
         kind=tally.kind,
         question=question,

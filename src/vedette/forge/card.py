@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from vedette.forge.build import Tally
+from vedette.forge.evolve import EVOLVED, Grown
 from vedette.forge.example import Example
 from vedette.forge.refine import USED, Row
 
@@ -23,6 +24,8 @@ class Seen:
         self.kinds: Counter[str] = Counter()
         self.characters = 0
         self.count = 0
+        self.grown: dict[str, Counter[str]] = {}  # by way
+        self.routed = 0
         self.outcomes: dict[str, Counter[str]] = {}
         self.marks: Counter[int] = Counter()
         self.preferences: Counter[str] = Counter()
@@ -39,6 +42,10 @@ class Seen:
             if len(self.samples) < SHOWN and example.group not in {one.group for one in self.samples}:
                 self.samples.append(example)
             yield example
+
+    def evolved(self, grown: Grown) -> None:
+        self.grown.setdefault(grown.way or "none", Counter())[grown.outcome] += 1
+        self.routed += grown.routed
 
     def row(self, row: Row) -> None:
         self.outcomes.setdefault(row.example.group, Counter())[row.outcome] += 1
@@ -78,6 +85,8 @@ def _lines(name: str, notes: Notes) -> Iterator[str]:
     yield "\nWho passes the data on has to keep to each source's terms; wording and made-up records are Apache-2.0."
     rows = [(t.task, str(t.kind), f"{t.drafts:,}", f"{t.given:,}", _why(t.left)) for t in tallies]
     yield from _table("By task", ("task", "kind", "drafts", "given", "left out"), rows)
+    if seen.grown:
+        yield from _grown(seen)
     if seen.outcomes:
         yield from _later(seen)
     yield "\n## Examples"
@@ -86,10 +95,16 @@ def _lines(name: str, notes: Notes) -> Iterator[str]:
         yield from (f"> {line}" for line in [*example.question.splitlines(), "", *example.answer.splitlines()])
 
 
+def _grown(seen: Seen) -> Iterator[str]:
+    rows = [(way, c.total(), c[EVOLVED], c[EVOLVED] / c.total(), _but(c, EVOLVED)) for way, c in seen.grown.items()]
+    shown = [(way, f"{n:,}", f"{made:,}", f"{part:.0%}", why) for way, n, made, part, why in sorted(rows)]
+    yield from _table("Evolved", ("way", "tried", "evolved", "yield", "left out"), shown)
+    total = sum(c.total() for c in seen.grown.values())
+    yield f"\nThe teacher picked {seen.routed:,} of the {total:,} ways; a rule picked the others."
+
+
 def _later(seen: Seen) -> Iterator[str]:
-    whole = [
-        (group, sum(c.values()), c[USED], _why(c - Counter({USED: c[USED]}))) for group, c in seen.outcomes.items()
-    ]
+    whole = [(group, sum(c.values()), c[USED], _but(c, USED)) for group, c in seen.outcomes.items()]
     rows = [(group, f"{n:,}", f"{used:,}", f"{used / n:.0%}", why) for group, n, used, why in whole]
     yield from _table("Rewritten", ("group", "examples", "rewritten", "yield", "kept as they were"), rows)
     yield from _table("The judge's preference", ("preference", "answers"), seen.preferences.most_common())
@@ -100,6 +115,10 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) ->
     yield from ("", f"## {title}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}")
     for row in rows:
         yield f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in row)} |"
+
+
+def _but(counts: Counter[str], good: str) -> str:
+    return _why({why: count for why, count in counts.items() if why != good})
 
 
 def _why(left: Mapping[str, int]) -> str:

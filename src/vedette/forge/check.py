@@ -43,10 +43,10 @@ _LEAK = re.compile(
     r"\b(?:(?:given|provided|supplied|above|correct|reference|gold|ground[- ]truth) "
     r"(?:answer|background|evidence|context|text)"
     r"|the (?:background|context|evidence|format|instructions?) (?:says?|states?|provided|given|above|indicates?)"
-    r"|according to (?:the )?(?:background|context|evidence|passage)|as (?:instructed|requested))\b|\[\d\]",
+    r"|according to (?:the )?(?:background|context|evidence|passages?)|as (?:instructed|requested))\b|\[\d\]",
     re.IGNORECASE,
 )
-_INJECTION = re.compile(
+INJECTION = re.compile(
     r"\b(?:ignore|disregard|forget) (?:all |any |the |your )*(?:previous|prior|earlier|above) "
     r"(?:instructions?|rules|prompts?)"
     r"|\bsystem prompt\b|<\|(?:im_start|im_end|system|user|assistant)\|?>",
@@ -55,7 +55,7 @@ _INJECTION = re.compile(
 _ACTIVE = re.compile(
     r"<[a-zA-Z/!][^>]{0,200}>|\]\(\s*\w+:|\bhttps?://|[\x00-\x08\x0b-\x1f\x7f\x9b\u202a-\u202e\u2066-\u2069]"
 )
-_PERSONAL = re.compile(r"\b[\w.+-]+@(?!example\.)[\w-]+\.[a-z]{2,}\b|\b\d{3}-\d{2}-\d{4}\b", re.IGNORECASE)
+PERSONAL = re.compile(r"(?<![\w.+-])[\w.+-]+@(?!example\.)[\w-]+\.[a-z]{2,}\b|\b\d{3}-\d{2}-\d{4}\b", re.IGNORECASE)
 
 
 def faults(example: Example, grounded: Grounded, done: Completion, store: Knowledge) -> list[Fault]:
@@ -66,19 +66,31 @@ def faults(example: Example, grounded: Grounded, done: Completion, store: Knowle
         Fault.CUT: done.finish is not Finish.STOP,
         Fault.SHORT: len(text) < SHORTEST,
         Fault.LONG: len(text) > min(LONGEST, max(2_000, TIMES * len(example.answer))),
-        Fault.REFUSES: bool(_REFUSAL.search(text)),
         Fault.FINAL: example.kind in EXACT and not _ends(text, example.final),
         Fault.FACTS: any(fact not in text for fact in example.keep if fact in example.answer),
+        Fault.STRAYS: _strays(text, example),
+        **_said(text, given, given, store),
+    }
+    return [fault for fault in Fault if checks[fault]]
+
+
+def said(text: str, given: str, allowed: str, store: Knowledge) -> list[Fault]:
+    """What is wrong with any text of a model. Ids stand in `given`; markup, links and private data in `allowed`."""
+    checks = _said(text, given, allowed, store)
+    return [fault for fault in Fault if checks.get(fault)]
+
+
+def _said(text: str, given: str, allowed: str, store: Knowledge) -> dict[Fault, bool]:
+    return {
+        Fault.REFUSES: bool(_REFUSAL.search(text)),
         Fault.IDS: _strange_ids(text, given, store),
         Fault.LEAKS: bool(_LEAK.search(text)),
         Fault.LANGUAGE: _foreign(text) > 0.1 + _foreign(given),
         Fault.REPEATS: _repeats(text),
-        Fault.STRAYS: _strays(text, example),
-        Fault.ACTIVE: any(match not in given for match in _ACTIVE.findall(text)),
-        Fault.SECRET: _private(text, given),
-        Fault.INJECTED: any(match not in given for match in _INJECTION.findall(text)),
+        Fault.ACTIVE: any(match not in allowed for match in _ACTIVE.findall(text)),
+        Fault.SECRET: _private(text, allowed),
+        Fault.INJECTED: any(match not in allowed for match in INJECTION.findall(text)),
     }
-    return [fault for fault, is_so in checks.items() if is_so]
 
 
 def _ends(text: str, final: str) -> bool:
@@ -113,5 +125,5 @@ def _strays(text: str, example: Example) -> bool:
 
 
 def _private(text: str, given: str) -> bool:
-    found = [text[start:end] for start, end in secrets(text)] + [match[0] for match in _PERSONAL.finditer(text)]
+    found = [text[start:end] for start, end in secrets(text)] + [match[0] for match in PERSONAL.finditer(text)]
     return any(one not in given for one in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 
 import msgspec
@@ -49,7 +50,16 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[Source, ...]
     difficulty: int  # 1 a single fact, 2 several or near ones, 3 facts over two steps or more
     wording: str  # template: file, version and number
+    parent: str = ""  # id of the example that it was evolved from
+    way: str = ""  # how
+    spans: tuple[str, ...] = ()  # passages that it rests on: "T1003 attack/enterprise description 0-310", "a.md:12-18"
+    consent: str = ""  # who allowed that it is trained on, where it is an organisation's own knowledge
 
     @property
     def group(self) -> str:
         return self.task.partition("/")[0]
+
+
+def named(task: str, question: str, answer: str) -> str:
+    """The id of an example."""
+    return hashlib.sha256(f"{task}\0{question}\0{answer}".encode("utf-8", "replace")).hexdigest()[:16]

@@ -33,6 +33,18 @@ class Evidence(msgspec.Struct, frozen=True):
     start: int
     end: int
     text: str
+    record: str = ""  # whose field it is, where another entry says it of this one
+
+    @property
+    def holder(self) -> str:
+        return self.record or self.id
+
+    @property
+    def place(self) -> str:
+        """ "T1003 attack/enterprise description 0-310"; of an organisation's own document "a.md:3-9"."""
+        if self.field == "lines":
+            return f"{self.id.removeprefix('own:')}:{self.start}-{self.end}"
+        return f"{self.holder} {self.source} {self.field} {self.start}-{self.end}"
 
 
 class Grounded(msgspec.Struct, frozen=True):
@@ -74,7 +86,7 @@ async def ground(example: Example, teacher: Caller, store: Knowledge, steps: Ste
                 left.append(query)
                 continue
             queries.append(query)
-            added = _looked_up(query, example, store, steps.results, found)
+            added = looked_up(query, example, store, steps.results, found)
             fresh += added
             if not added:
                 left.append(query)
@@ -101,7 +113,7 @@ def _same(query: str, before: str) -> bool:
     return bool(words) and len(words & known) / len(words | known) >= SAME
 
 
-def _looked_up(
+def looked_up(
     query: str, example: Example, store: Knowledge, results: int, found: dict[tuple[str, str, int], Evidence]
 ) -> int:
     """Adds what is new; how much that was. CVEs are left out: benchmarks ask about them."""
@@ -110,10 +122,16 @@ def _looked_up(
         place = (hit.record, hit.field, hit.start)
         if added == results:
             break
-        if place in found or hit.id.startswith("CVE-") or len(hit.text) < 40 or hit.text in example.question:
+        if (
+            place in found
+            or "CVE-" in (hit.id[:4], hit.record[:4])
+            or len(hit.text) < 40
+            or hit.text in example.question
+        ):
             continue
         text = " ".join(hit.text.split())[:LONGEST]
-        found[place] = Evidence(hit.id, hit.source, hit.field, hit.start, hit.end, f"{hit.id} {hit.name}: {text}")
+        told, record = f"{hit.id} {hit.name}: {text}", hit.record if hit.record != hit.id else ""
+        found[place] = Evidence(hit.id, hit.source, hit.field, hit.start, hit.end, told, record)
         added += 1
     return added
 

@@ -15,6 +15,7 @@ from vedette.errors import InputError
 from vedette.forge import card, mix, wording
 from vedette.forge.build import Builder, Tally
 from vedette.forge.caller import Caller, Limits
+from vedette.forge.evolve import Evolver, OfStore, evolve
 from vedette.forge.example import Example
 from vedette.forge.format import Format
 from vedette.forge.ground import Steps
@@ -87,6 +88,9 @@ async def refined(recipe: Recipe, places: Places, models: Models, work: Path, st
             ways=ways(wanted.formats),
             marks=wanted.marks,
         )
+        parents, _ = _parted(chosen, recipe.evolve.per_task)
+        before, evolver = _run(recipe, models, parents, plan), _evolver(recipe, plan, builder)
+        chosen += seen.noted(await evolve(parents, recipe.evolve.rounds, before, evolver, ledger, seen.evolved))
         run = _run(recipe, models, chosen, plan)
         outcomes = await refine(chosen, run, plan, store, ledger, lambda row: step(row.outcome))
         for row in rows(ledger, run):
@@ -97,6 +101,11 @@ async def refined(recipe: Recipe, places: Places, models: Models, work: Path, st
         facts = {**_facts(recipe, store, builder), **_costs(plan, models)}
         _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, facts))
     return Made(tuple(builder.tallies), sides), outcomes
+
+
+def _evolver(recipe: Recipe, plan: Plan, builder: Builder) -> Evolver:
+    passages = OfStore(builder.world, recipe.evolve.results)
+    return Evolver(plan.teacher, plan.judge or plan.teacher, passages, builder.world.store, builder.benchmarks)
 
 
 def _parted(examples: Iterable[Example], per_task: int) -> tuple[list[Example], list[Example]]:
@@ -120,7 +129,8 @@ def _run(recipe: Recipe, models: Models, chosen: Iterable[Example], plan: Plan) 
     who = [(m.identity.backend, m.identity.name, m.identity.sha256) for m in (models.teacher, models.judge) if m]
     how = (recipe.refine.model_dump(exclude={"in_flight", "a_minute", "tokens"}), prompt_hashes())
     hashes = sorted((name, way.sha256) for name, way in plan.ways.items())
-    told = orjson.dumps((who, how, [example.id for example in chosen], hashes), option=orjson.OPT_SORT_KEYS)
+    ids = [example.id for example in chosen]
+    told = orjson.dumps((who, how, recipe.evolve.model_dump(), ids, hashes), option=orjson.OPT_SORT_KEYS)
     return sha256(told).hexdigest()[:16]
 
 
@@ -167,21 +177,34 @@ def _finish(recipe: Recipe, places: Places, store: Knowledge, notes: card.Notes)
     )
 
 
-MOST = {"draft": 400, "missing": 400, "reason": 1_200, "prefer": 250, "facts": 250}  # tokens of an answer
+MOST = {
+    "route": 150,
+    "evolve": 900,
+    "solve": 300,
+    "draft": 400,
+    "missing": 400,
+    "reason": 1_200,
+    "prefer": 250,
+    "facts": 250,
+}  # tokens of an answer
 
 
 def priced(recipe: Recipe, places: Places, *, judged: bool) -> Iterator[str]:
     """What a run would ask for, from the examples that it would make; a token is taken for four characters."""
     with Knowledge.open(places.store) as store:
         chosen, others = _parted(Builder(World(store), recipe.build, recipe.seed).examples(), recipe.refine.per_task)
-    size = sum(len(one.question) + len(one.answer) for one in chosen) // 4
+    size = sum(len(one.question) + len(one.answer) for one in chosen) // 4 // max(1, len(chosen))
+    first, _ = _parted(chosen, recipe.evolve.per_task)
+    tried = len(first) * (2**recipe.evolve.rounds - 1)  # where every one of them gives another one
     yield f"{len(chosen):,} examples would be rewritten, {len(others):,} stay as they are"
-    rounds = recipe.refine.rounds if recipe.refine.queries else 0
-    times = {"draft": min(1, rounds), "missing": rounds, "reason": 1, "prefer": 2 * judged, "facts": int(judged)}
-    for stage, number in times.items():
-        calls, most = number * len(chosen), MOST[stage]
-        prompts = number * (size + 300 * len(chosen))
-        written = calls * most
+    if tried:
+        yield f"up to {tried:,} more would be evolved, and rewritten, too"
+    rounds, whole = recipe.refine.rounds if recipe.refine.queries else 0, len(chosen) + tried
+    times = {"route": tried, "evolve": tried, "solve": tried} if tried else {}
+    times |= {"draft": min(1, rounds) * whole, "missing": rounds * whole, "reason": whole}
+    times |= {"prefer": 2 * judged * whole, "facts": judged * whole}
+    for stage, calls in times.items():
+        prompts, written = calls * (size + 300), calls * MOST[stage]
         yield f"{stage.ljust(8)} {calls:>9,} calls, about {prompts:>11,} tokens to read, up to {written:>11,} to write"
 
 

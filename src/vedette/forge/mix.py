@@ -48,6 +48,11 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...]  # "T1003 attack/enterprise 2025-11-12"
     wording: str
     outcome: str = ""  # of the later stages, where there were some
+    licence: str = ""  # of its sources, each once
+    parent: str = ""  # of one that was evolved: the id of the other one, and how
+    way: str = ""
+    spans: tuple[str, ...] = ()  # passages that it rests on: "T1003 attack/enterprise description 0-310", "a.md:12-18"
+    consent: str = ""  # of an organisation's own knowledge: who allowed that it is trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,11 @@ def line(example: Example, answer: str = "", outcome: str = "") -> Line:
         sources=tuple(f"{s.id} {s.unit} {s.release}".strip() for s in example.sources),
         wording=example.wording,
         outcome=outcome,
+        licence="; ".join(dict.fromkeys(s.licence for s in example.sources if s.licence)),
+        parent=example.parent,
+        way=example.way,
+        spans=example.spans,
+        consent=example.consent,
     )
 
 
@@ -158,7 +168,8 @@ def _write(path: Path, rows: Iterable[bytes]) -> int:
 _TEXT = DataType.string()
 _COLUMNS: dict[str, Any] = {
     "question": _TEXT, "answer": _TEXT, "id": _TEXT, "task": _TEXT, "kind": _TEXT, "difficulty": DataType.int64(),
-    "final": _TEXT, "objects": _TEXT, "sources": _TEXT, "wording": _TEXT, "outcome": _TEXT, "messages": _TEXT,
+    "final": _TEXT, "objects": _TEXT, "sources": _TEXT, "wording": _TEXT, "outcome": _TEXT, "licence": _TEXT,
+    "parent": _TEXT, "way": _TEXT, "spans": _TEXT, "consent": _TEXT, "messages": _TEXT,
 }  # fmt: skip
 
 

@@ -26,11 +26,20 @@ class Refine(Settings):
     tokens: int = Field(default=0, description="of all calls of a run; 0: no limit")
 
 
+class Evolve(Settings):
+    """New exercises out of those that are refined, between stages 1 and 3, for `forge run`."""
+
+    rounds: int = Field(default=0, ge=0, le=4, description="each at most doubles the set; 0: none")
+    per_task: int = Field(default=50, ge=0, description="examples of each task that a first round starts from")
+    results: int = Field(default=2, ge=0, le=10, description="passages that a search adds to those of the example")
+
+
 class Recipe(Settings):
     """`recipes/forge-*.toml`."""
 
     name: str = Field(default="structure", description="of the data, for its card")
     seed: int = Field(default=7, description="of every random choice")
     build: Plan = Field(default=Plan(), description="stage 1")
+    evolve: Evolve = Field(default=Evolve(), description="new exercises, for `forge run`")
     refine: Refine = Field(default=Refine(), description="stages 3 to 5, for `forge run`")
     mix: Mix = Field(default=Mix(), description="stage 6")

@@ -337,6 +337,11 @@ class State:
             db.execute("INSERT OR IGNORE INTO dirty SELECT DISTINCT day FROM signal")
         return case
 
+    def labels(self) -> Iterator[tuple[str, bool, str]]:
+        """(case id, whether it was an attack, the analyst's note) of every labelled case."""
+        rows = self.db.execute("SELECT case_id, attack, note FROM label ORDER BY case_id")
+        return ((case_id, bool(attack), note) for case_id, attack, note in rows)
+
     def label_counts(self) -> dict[str, tuple[int, int]]:
         """For each case type (attacks, all) among the labelled cases."""
         rows = self.db.execute("SELECT type, sum(attack), count(*) FROM label GROUP BY type")
