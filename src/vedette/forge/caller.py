@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from vedette.engine.protocol import Budget, Completion, Engine, Finish, Message, Sampling, Schema
 from vedette.errors import EngineError
-from vedette.forge.ledger import Ledger, key
+from vedette.forge.ledger import Kept, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,10 @@ class Limits:
 
 class Spent(EngineError):
     """The run's limit of tokens is reached: what is done is kept, the same command with a higher one goes on."""
+
+    @classmethod
+    def at(cls, used: int) -> Spent:
+        return cls(f"{used:,} tokens are used up", remedy="run the same command again with a higher limit")
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class Costs:
 class Caller:
     """One model, asked through the ledger."""
 
-    def __init__(self, engine: Engine, ledger: Ledger, limits: Limits = Limits()) -> None:
+    def __init__(self, engine: Engine, ledger: Kept, limits: Limits = Limits()) -> None:
         self.engine, self.ledger, self.limits = engine, ledger, limits
         self.costs = Costs()
         self._room = asyncio.Semaphore(limits.in_flight)
@@ -71,7 +75,7 @@ class Caller:
     def _within(self) -> None:
         used = self.costs.tokens_in + self.costs.tokens_out
         if self.limits.tokens and used >= self.limits.tokens:
-            raise Spent(f"{used:,} tokens are used up", remedy="run the same command again with a higher limit")
+            raise Spent.at(used)
 
     async def _turn(self) -> None:
         if not self.limits.a_minute:
