@@ -170,3 +170,17 @@ def test_the_commands_write_data_with_card_and_manifest(place: Path, tmp_path: P
 def test_a_store_without_texts_says_so(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["forge", "build", "--recipe", str(tmp_path / "none.toml")])
     assert told.exit_code != 0
+
+
+def test_what_an_extra_brings_is_asked_for(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vedette.forge.near.find_spec", lambda name: None)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f"{RECIPE}[mix]\nnear = 0.8\n")
+    command("build", "--recipe", recipe, "--store", place, "--out", tmp_path / "a")
+    assert "- near duplicates: not looked for: rensa is not installed" in (tmp_path / "a/card.md").read_text()
+    monkeypatch.setattr("vedette.forge.ray_executor.find_spec", lambda name: None)
+    args = ["run", "--teacher", "moody", "--executor", "ray", "--recipe", str(recipe), "--store", str(place)]
+    told = CliRunner().invoke(app, ["forge", *args, "--out", str(tmp_path / "b"), "--no-progress"])
+    assert isinstance(told.exception, ConfigError)
+    assert "vedette[scale]" in str(told.exception)
+    assert not (tmp_path / "b").exists()

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,8 @@ async def go(log, examples, store, ledger, tokens):
     by = await OnRay.of(Asked(log, log, opener=teachers.opener), Cluster(workers=2))
     with Knowledge.open(Path(store)) as opened:
         wanted = Refine(in_flight=8, rounds=2, tokens=int(tokens))
-        costs = await by.carry_out(Job("r", examples, wanted, opened, Path(ledger)), lambda outcome: print(outcome))
+        job = Job("r", examples, wanted, opened, Path(ledger))
+        costs = await by.carry_out(job, lambda outcome: print("row:", outcome))
     print("asked", sum((costs["teacher"].calls + costs["teacher"].kept).values()), file=sys.stderr)
 
 try:
@@ -129,15 +131,15 @@ def ray_run(tmp_path: Path, place: Path) -> Run:
 def wanted(tmp_path_factory: pytest.TempPathFactory, place: Path) -> list[Row]:
     """The rows of the default executor."""
     path = tmp_path_factory.mktemp("here") / "l.db"
-    here(path, place)
+    here(path, place, Moody())
     with Ledger(path) as ledger:
         return list(rows(ledger, "r"))
 
 
-def here(ledger: Path, place: Path) -> None:
+def here(ledger: Path, place: Path, teacher: Moody) -> None:
     with Knowledge.open(place) as store:
         job = Job("r", EXAMPLES, Refine(in_flight=IN_FLIGHT, rounds=2), store, ledger)
-        asyncio.run(Here(Models(Moody(), Moody())).carry_out(job, lambda _: None))
+        asyncio.run(Here(Models(teacher, teacher)).carry_out(job, lambda _: None))
 
 
 def until(true: Callable[[], bool], run: subprocess.Popen[str]) -> None:
@@ -151,7 +153,12 @@ def until(true: Callable[[], bool], run: subprocess.Popen[str]) -> None:
 def finished(run: subprocess.Popen[str]) -> tuple[Counter[str], str]:
     out, told = run.communicate(timeout=90)
     assert run.returncode == 0, told
-    return Counter(out.splitlines()), told
+    return outcomes(out), told
+
+
+def outcomes(out: str) -> Counter[str]:
+    """Ray tells of a worker's death on standard output, too."""
+    return Counter(line.removeprefix("row: ") for line in out.splitlines() if line.startswith("row: "))
 
 
 def test_a_worker_that_is_killed_costs_what_it_had_in_flight(ray_run: Run, wanted: list[Row]) -> None:
@@ -166,9 +173,9 @@ def test_a_worker_that_is_killed_costs_what_it_had_in_flight(ray_run: Run, wante
     until(both_are_at_work, run)
     assert not exposed(run.pid)
     os.kill(min(workers), signal.SIGKILL)
-    outcomes, _ = finished(run)
+    told, _ = finished(run)
     assert ray_run.rows() == wanted
-    assert outcomes.total() == NUMBER
+    assert told.total() == NUMBER
     assert len({pid for pid, _ in ray_run.asked()}) >= 2
     assert ray_run.repeated() <= IN_FLIGHT // 2 * 2
 
@@ -180,25 +187,24 @@ def test_a_run_that_is_killed_goes_on(ray_run: Run, wanted: list[Row]) -> None:
     run.communicate()
     _gone(ray_run.ledger)
     before = len(ray_run.asked())
-    outcomes, _ = finished(ray_run.start())
+    told, _ = finished(ray_run.start())
     assert ray_run.rows() == wanted
-    assert outcomes == Counter(row.outcome for row in wanted)
+    assert told == Counter(row.outcome for row in wanted)
     assert len(ray_run.asked()) > before
     assert ray_run.repeated() <= 2 * IN_FLIGHT
 
 
-def test_what_this_process_began_is_not_asked_again(ray_run: Run, wanted: list[Row], place: Path) -> None:
-    here(ray_run.ledger, place)
-    outcomes, _ = finished(ray_run.start())
-    assert ray_run.asked() == []
-    assert outcomes == Counter(row.outcome for row in wanted)
-
-
-def test_the_limit_of_tokens_is_the_runs(ray_run: Run) -> None:
+def test_at_the_limit_of_tokens_it_stops_and_this_process_goes_on(ray_run: Run, wanted: list[Row], place: Path) -> None:
     out, told = ray_run.start(tokens=20_000).communicate(timeout=90)
     assert "Spent: " in told
     assert "tokens are used up" in told
-    assert 0 < len(out.splitlines()) < NUMBER
+    assert 0 < outcomes(out).total() < NUMBER
+    before = {asked for _, asked in ray_run.asked()}
+    teacher = Moody()
+    here(ray_run.ledger, place, teacher)
+    again = {sha256(messages[-1].content.encode()).hexdigest() for messages in teacher.asked} & before
+    assert len(again) <= IN_FLIGHT
+    assert ray_run.rows() == wanted
 
 
 def _gone(ledger: Path) -> None:

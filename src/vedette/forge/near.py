@@ -22,7 +22,7 @@ from vedette.forge import wording
 from vedette.overlap import words
 
 GRAM = 5
-PERMUTATIONS, BANDS = 120, 24  # five rows a band: 1 − (1 − 0.8⁵)²⁴ > 0.9999
+PERMUTATIONS, OVERLOOKED = 120, 0.001  # at most, of pairs at the threshold
 MISSING = "not looked for: rensa is not installed (pip install 'vedette[forge]')"
 Grams = tuple[str, ...]  # each once, in the order of the text
 
@@ -57,7 +57,7 @@ class Pool:
     def __init__(self, threshold: float, seed: int) -> None:
         from rensa import RMinHash, RMinHashLSH
 
-        self._sketch, self._index = RMinHash, RMinHashLSH(threshold, PERMUTATIONS, BANDS)
+        self._sketch, self._index = RMinHash, RMinHashLSH(threshold, PERMUTATIONS, bands(threshold))
         self._threshold, self._seed = threshold, seed
         self._known: dict[int, NDArray[np.int64]] = {}
 
@@ -78,6 +78,12 @@ class Pool:
         sketch = self._sketch(PERMUTATIONS, self._seed)
         sketch.update(told)
         return sketch
+
+
+def bands(threshold: float) -> int:
+    """As few as overlook next to nothing: r rows a band overlook a pair with (1 − Jʳ)^(permutations / r)."""
+    enough = (PERMUTATIONS // r for r in (5, 4, 3, 2) if (1 - threshold**r) ** (PERMUTATIONS // r) <= OVERLOOKED)
+    return next(enough, PERMUTATIONS)
 
 
 def _hashed(told: Grams) -> NDArray[np.int64]:

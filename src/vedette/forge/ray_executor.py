@@ -72,14 +72,35 @@ class OnRay:
         with Ledger(job.ledger):
             pass  # it can be used, and no other run does
         costs = {role: Costs() for role in self._who}
+        failed: Failure | None = None
         with _ray(self._cluster):
+            # To the last one: a driver that leaves while batches are under way is ended by Ray without a word.
             for report in _reports(job, self._asked, self._cluster.workers):
                 for role, one in report.costs.items():
                     _add(costs[role], one)
                 for outcome in report.outcomes:
                     told(outcome)
-                report.check()
+                failed = failed or report.failed
+        if failed:
+            raise failed.error()
         return costs
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """An error as it travels."""
+
+    name: str
+    what: str
+    where: str
+    remedy: str
+
+    @classmethod
+    def of(cls, error: VedetteError) -> Failure:
+        return cls(type(error).__name__, error.what, error.where, error.remedy)
+
+    def error(self) -> VedetteError:
+        known: dict[str, type[VedetteError]] = {"Spent": Spent, **vars(errors)}
+        return known.get(self.name, EngineError)(self.what, where=self.where, remedy=self.remedy)
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,13 +108,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     outcomes: list[str]
     costs: dict[str, Costs]
-    failed: tuple[str, str, str, str] | None = None  # class, what, where and remedy of an error
-
-    def check(self) -> None:
-        if self.failed:
-            name, what, where, remedy = self.failed
-            known = {"Spent": Spent, **vars(errors)}
-            raise known.get(name, EngineError)(what, where=where, remedy=remedy)
+    failed: Failure | None = None
 
 
 @contextmanager
@@ -173,23 +188,24 @@ def _content(store: Knowledge) -> dict[str, str]:
 
 
 class Worker:
-    """Does batches of a run's examples; opens its models and its store with the first one."""
+    """Does batches of a run's examples; opens its models and its store with the first one. Failed, it does no more."""
 
     def __init__(self, share: Share, keeper: Any) -> None:
         self._share, self._ledger = share, Remote(keeper, share.refine.tokens)
         self._loop = asyncio.Runner()
         self._stack = AsyncExitStack()
         self._open: tuple[Models, Knowledge] | None = None
+        self._failed: Failure | None = None
 
     def __call__(self, batch: Mapping[str, Iterable[Any]]) -> dict[str, list[str]]:
         examples = [msgspec.json.decode(told, type=Example) for told in batch["example"]]
-        report = self._loop.run(self._report([*zip(map(int, batch["place"]), examples, strict=True)]))
+        placed = [*zip(map(int, batch["place"]), examples, strict=True)]
+        report = self._loop.run(self._done([] if self._failed else placed))
         return {"report": [msgspec.json.encode(report).decode()]}
 
-    async def _report(self, placed: list[tuple[int, Example]]) -> Report:
+    async def _done(self, placed: list[tuple[int, Example]]) -> Report:
         outcomes: list[str] = []
         plan: Plan | None = None
-        failed = None
         try:
             models, store = self._open = self._open or await self._opened()
             plan = planned(self._share.refine, models, self._ledger, self._share.limits)
@@ -197,8 +213,8 @@ class Worker:
                 told = lambda row: outcomes.append(row.outcome)  # noqa: E731
                 await refine_placed(placed, self._share.run, plan, store, self._ledger, told)
         except VedetteError as error:
-            failed = (type(error).__name__, error.what, error.where, error.remedy)
-        return Report(outcomes=outcomes, costs=spent(plan) if plan else {}, failed=failed)
+            self._failed = Failure.of(error)
+        return Report(outcomes=outcomes, costs=spent(plan) if plan else {}, failed=self._failed)
 
     async def _opened(self) -> tuple[Models, Knowledge]:
         store = self._stack.enter_context(Knowledge.open(self._share.store))
