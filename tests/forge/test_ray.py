@@ -14,6 +14,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 
 pytest.importorskip("ray")
@@ -21,9 +22,12 @@ pytest.importorskip("ray")
 from tests.forge.conftest import NAMES, example
 
 from vedette.engine.backends.moody import Moody
+from vedette.errors import StateError
+from vedette.forge.caller import Limits
 from vedette.forge.example import Example
-from vedette.forge.executor import Here, Job, Models
+from vedette.forge.executor import Asked, Here, Job, Models
 from vedette.forge.ledger import Ledger
+from vedette.forge.ray_executor import Failure, Share, Worker
 from vedette.forge.recipe import Refine
 from vedette.forge.refine import Row, rows
 from vedette.knowledge.store import Knowledge
@@ -94,8 +98,6 @@ class Run:
     """A folder with a ledger, and a log of what was asked."""
 
     def __init__(self, folder: Path, store: Path) -> None:
-        import msgspec
-
         self.log, self.ledger, self.store = folder / "asked.log", folder / "l.db", store
         (folder / "teachers.py").write_text(TEACHERS)
         (folder / "drive.py").write_text(DRIVE)
@@ -161,7 +163,7 @@ def outcomes(out: str) -> Counter[str]:
     return Counter(line.removeprefix("row: ") for line in out.splitlines() if line.startswith("row: "))
 
 
-def test_a_worker_that_is_killed_costs_what_it_had_in_flight(ray_run: Run, wanted: list[Row]) -> None:
+def test_who_is_killed_costs_what_it_had_in_flight(ray_run: Run, wanted: list[Row]) -> None:
     run = ray_run.start()
     workers: Counter[int] = Counter()
 
@@ -172,6 +174,10 @@ def test_a_worker_that_is_killed_costs_what_it_had_in_flight(ray_run: Run, wante
 
     until(both_are_at_work, run)
     assert not exposed(run.pid)
+    [keeper] = [one for one in _family(run.pid) if b"ray::Keeper" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    os.kill(keeper, signal.SIGKILL)
+    before = len(ray_run.asked())
+    until(lambda: len(ray_run.asked()) > before + 50, run)
     os.kill(min(workers), signal.SIGKILL)
     told, _ = finished(run)
     assert ray_run.rows() == wanted
@@ -205,6 +211,18 @@ def test_at_the_limit_of_tokens_it_stops_and_this_process_goes_on(ray_run: Run, 
     again = {sha256(messages[-1].content.encode()).hexdigest() for messages in teacher.asked} & before
     assert len(again) <= IN_FLIGHT
     assert ray_run.rows() == wanted
+
+
+@pytest.mark.filterwarnings("default")  # what a worker opens it keeps until its process ends
+def test_a_worker_refuses_other_knowledge(place: Path) -> None:
+    share = Share("r", Refine(), Asked("moody"), Limits(), place, {"attack/enterprise": "of another day"})
+    worker = Worker(share, None)
+    for _ in range(2):
+        told = worker({"place": [0], "example": [msgspec.json.encode(EXAMPLES[0]).decode()]})
+        failed = msgspec.json.decode(told["report"][0])["failed"]
+        error = Failure(**failed).error()
+        assert isinstance(error, StateError)
+        assert "not the knowledge that the run began with" in str(error)
 
 
 def _gone(ledger: Path) -> None:

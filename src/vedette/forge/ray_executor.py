@@ -30,7 +30,7 @@ from vedette.engine.protocol import Completion, Identity
 from vedette.errors import ConfigError, EngineError, StateError, VedetteError
 from vedette.forge.caller import Costs, Limits, Spent
 from vedette.forge.example import Example
-from vedette.forge.executor import Asked, Job, Models, alone, identities, planned, spent
+from vedette.forge.executor import Asked, Job, alone, identities, planned, spent
 from vedette.forge.ledger import Ledger
 from vedette.forge.recipe import Refine
 from vedette.forge.refine import Plan, refine_placed
@@ -149,7 +149,6 @@ class Share:
 def _reports(job: Job, asked: Asked, workers: int) -> Iterator[Report]:
     import ray
     from ray.data import ActorPoolStrategy, DataContext
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
 
     wanted, store = job.refine, job.store.path
     if store is None:
@@ -157,9 +156,7 @@ def _reports(job: Job, asked: Asked, workers: int) -> Iterator[Report]:
     # The limit of tokens is the keeper's, who sees them all.
     limits = Limits(max(1, wanted.in_flight // workers), -(-wanted.a_minute // workers))
     share = Share(job.run, wanted, asked, limits, store.absolute(), _content(job.store))
-    here = On(ray.get_runtime_context().get_node_id(), soft=False)
-    keeping = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
-    keeper = ray.remote(Keeper).options(**keeping).remote(str(job.ledger.absolute()))
+    keeper = _keeper(job.ledger)
     size = AHEAD * limits.in_flight
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     DataContext.get_current().enable_progress_bars = False
@@ -174,6 +171,16 @@ def _reports(job: Job, asked: Asked, workers: int) -> Iterator[Report]:
     for row in done.iter_rows():
         yield _report(row["report"])
     ray.get(keeper.close.remote())
+
+
+def _keeper(ledger: Path) -> Any:
+    """On this machine; started again where it dies, as what it had written is in the file."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    keeping = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1, "scheduling_strategy": here}
+    return ray.remote(Keeper).options(**keeping).remote(str(ledger.absolute()))
 
 
 _report = msgspec.json.Decoder(Report, dec_hook=lambda _, counts: Counter(counts)).decode
@@ -194,7 +201,7 @@ class Worker:
         self._share, self._ledger = share, Remote(keeper, share.refine.tokens)
         self._loop = asyncio.Runner()
         self._stack = AsyncExitStack()
-        self._open: tuple[Models, Knowledge] | None = None
+        self._open: tuple[Plan, Knowledge] | None = None
         self._failed: Failure | None = None
 
     def __call__(self, batch: Mapping[str, Iterable[Any]]) -> dict[str, list[str]]:
@@ -205,23 +212,33 @@ class Worker:
 
     async def _done(self, placed: list[tuple[int, Example]]) -> Report:
         outcomes: list[str] = []
-        plan: Plan | None = None
         try:
-            models, store = self._open = self._open or await self._opened()
-            plan = planned(self._share.refine, models, self._ledger, self._share.limits)
+            plan, store = self._open = self._open or await self._opened()
             with alone():
                 told = lambda row: outcomes.append(row.outcome)  # noqa: E731
                 await refine_placed(placed, self._share.run, plan, store, self._ledger, told)
         except VedetteError as error:
             self._failed = Failure.of(error)
-        return Report(outcomes=outcomes, costs=spent(plan) if plan else {}, failed=self._failed)
+        return Report(outcomes=outcomes, costs=self._costs(), failed=self._failed)
 
-    async def _opened(self) -> tuple[Models, Knowledge]:
+    def _costs(self) -> dict[str, Costs]:
+        """Since the last batch. The callers stay, as they keep to the rate."""
+        if self._open is None:
+            return {}
+        plan = self._open[0]
+        found = spent(plan)
+        for caller in (plan.teacher, plan.judge):
+            if caller:
+                caller.costs = Costs()
+        return found
+
+    async def _opened(self) -> tuple[Plan, Knowledge]:
         store = self._stack.enter_context(Knowledge.open(self._share.store))
         if _content(store) != self._share.content:
             remedy = "give every machine of the cluster the same one, under the same path"
             raise StateError("not the knowledge that the run began with", where=str(store.path), remedy=remedy)
-        return await self._stack.enter_async_context(self._share.asked.models()), store
+        models = await self._stack.enter_async_context(self._share.asked.models())
+        return planned(self._share.refine, models, self._ledger, self._share.limits), store
 
 
 class Keeper:
