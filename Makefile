@@ -13,7 +13,7 @@ WHEEL = build/wheel-check
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL = help
-.PHONY: help demo test check lint format train-test wheel-check bench bench-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed bench-engine bench-forge bench-injection lock clean
+.PHONY: help demo test check lint format train-test wheel-check bench bench-test forge-test bench-triage bench-triage-quality bench-knowledge bench-knowledge-retrieval bench-experts bench-experts-speed bench-engine bench-forge bench-injection lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-28s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ $(VENV)/installed-bench: requirements/bench.txt $(VENV)/installed
 	@$(PY) $(PIP) --require-hashes -r requirements/bench.txt
 	@touch $@
 
+$(VENV)/installed-forge: requirements/forge.txt $(VENV)/installed
+	@$(PY) $(PIP) --require-hashes -r requirements/forge.txt
+	@touch $@
+
 demo: $(VENV)/installed ## a made-up office day: thousands of alerts become a short queue of cases
 	@rm -rf $(DEMO)
 	@mkdir -p $(DEMO)
@@ -50,7 +54,7 @@ demo: $(VENV)/installed ## a made-up office day: thousands of alerts become a sh
 		--assets examples/assets.toml --exceptions examples/exceptions.toml --out $(DEMO)/vedette-out
 
 test: $(VENV)/installed ## run the tests
-	$(PY) -m pytest -q -m "not train and not bench"
+	$(PY) -m pytest -q -m "not train and not bench and not forge"
 
 lint: $(VENV)/installed-train ## format, lint, types, import contracts
 	$(VENV)/bin/ruff format --check .
@@ -80,7 +84,7 @@ wheel-check: $(VENV)/installed ## build the wheel, install it alone, run the tes
 	$(WHEEL)/venv/bin/python .ci/installed_size.py 400
 	$(WHEEL)/venv/bin/vedette --help > $(WHEEL)/help.txt
 	$(WHEEL)/venv/bin/python $(PIP) --require-hashes -r requirements/dev.txt
-	$(WHEEL)/venv/bin/python -m pytest -q -m "not train and not bench" -p no:cacheprovider
+	$(WHEEL)/venv/bin/python -m pytest -q -m "not train and not bench and not forge" -p no:cacheprovider
 
 RUNS = build/bench
 CTI = cti-mcq cti-rcm cti-rcm-2021 cti-rcm-2000 cti-vsp cti-ate cti-taa
@@ -93,6 +97,9 @@ bench: $(VENV)/installed-train ## CTI-Bench on the embedded models and TF-IDF, o
 
 bench-test: $(VENV)/installed-bench ## the tests of the benchmarks' runs, by Inspect and a local server
 	$(PY) -m pytest -q -m bench
+
+forge-test: $(VENV)/installed-forge ## the tests of near duplicates and of Ray's workers
+	$(PY) -m pytest -q -m forge
 
 bench-triage: $(VENV)/installed ## speed and memory of triage
 	$(PY) bench/triage.py
@@ -134,6 +141,7 @@ lock: ## renew requirements/*.txt within the floors of pyproject.toml
 	$(LOCK) -o requirements/run.txt
 	$(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt
 	$(LOCK) -c requirements/run.txt --extra train -o requirements/train.txt
+	$(LOCK) -c requirements/run.txt -c requirements/dev.txt --extra forge --extra scale -o requirements/forge.txt
 	$(LOCK) -c requirements/run.txt -c requirements/dev.txt --extra bench --extra slm --group models -o requirements/bench.txt
 	echo "$(TORCH)" | $(LOCK_TORCH) -c requirements/run.txt -c requirements/train.txt -c - --extra torch -o requirements/torch.txt
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from vedette.cli import app
 from vedette.errors import ConfigError
 from vedette.forge import wording
-from vedette.forge.build import Builder, Plan, on_dev_side
+from vedette.forge.build import Builder, Plan, dev_objects
 from vedette.forge.example import ANSWER, EXACT, Example, Kind
 from vedette.forge.task import GROUPS, tasks
 from vedette.forge.world import World
@@ -188,7 +188,7 @@ def test_a_run_evolves_where_the_recipe_says_so(place: Path, tmp_path: Path) -> 
     assert children
     assert {row["parent"] for row in children} <= {row["id"] for row in told[0]}
     assert all(row["way"] and row["spans"] and row["licence"] for row in children)
-    assert all(on_dev_side(row["objects"], 3, 0.2) == (n >= len(train)) for n, row in enumerate(told[0]))
+    assert all(bool(dev_objects(row["objects"], 3, 0.2)) == (n >= len(train)) for n, row in enumerate(told[0]))
     text = (tmp_path / "a/card.md").read_text()
     assert "## Evolved" in text
     assert "answered otherwise the second time" in text or "its quote stands in no passage" in text
@@ -199,3 +199,17 @@ def test_a_run_evolves_where_the_recipe_says_so(place: Path, tmp_path: Path) -> 
 def test_a_store_without_texts_says_so(tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["forge", "build", "--recipe", str(tmp_path / "none.toml")])
     assert told.exit_code != 0
+
+
+def test_what_an_extra_brings_is_asked_for(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vedette.forge.near.find_spec", lambda name: None)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(f"{RECIPE}[mix]\nnear = 0.8\n")
+    command("build", "--recipe", recipe, "--store", place, "--out", tmp_path / "a")
+    assert "- near duplicates: not looked for: rensa is not installed" in (tmp_path / "a/card.md").read_text()
+    monkeypatch.setattr("vedette.forge.ray_executor.find_spec", lambda name: None)
+    args = ["run", "--teacher", "moody", "--executor", "ray", "--recipe", str(recipe), "--store", str(place)]
+    told = CliRunner().invoke(app, ["forge", *args, "--out", str(tmp_path / "b"), "--no-progress"])
+    assert isinstance(told.exception, ConfigError)
+    assert "vedette[scale]" in str(told.exception)
+    assert not (tmp_path / "b").exists()

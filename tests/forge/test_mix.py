@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.forge.conftest import example
 
-from vedette.forge.build import on_dev_side
+from vedette.forge.build import dev_objects
 from vedette.forge.mix import Mix, line, shares, write
 
 LINES = [
@@ -87,5 +87,5 @@ def test_shares_are_fair(counts: dict[str, int], total: int, temperature: float)
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
 def test_the_dev_side_is_as_large_as_it_should_be(share: float) -> None:
-    found = sum(on_dev_side((f"T{n}",), 7, share) for n in range(2_000)) / 2_000
+    found = sum(bool(dev_objects((f"T{n}",), 7, share)) for n in range(2_000)) / 2_000
     assert abs(found - share) < 0.03

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from vedette.cli.engine import Context
 from vedette.cli.forge_ingest import ingest
 
 if TYPE_CHECKING:
+    from vedette.forge.executor import Asked, Executor
     from vedette.forge.make import Made
     from vedette.forge.recipe import Recipe
 
@@ -29,6 +31,14 @@ Benchmarks = Annotated[
     Path | None, typer.Option(help="Folder of benchmarks; what touches one of their items is left out.")
 ]
 UNCHECKED = "vedette: no --benchmarks were given: nothing was held against them, and the card says so"
+
+
+class By(StrEnum):
+    """What carries a run out."""
+
+    ASYNCIO = "asyncio"
+    RAY = "ray"
+
 
 app = typer.Typer(help="Make instruction data: what a small model is trained on.", no_args_is_help=True)
 app.command("ingest")(ingest)
@@ -77,11 +87,18 @@ def run(
     benchmarks: Benchmarks = None,
     context: Context = 0,
     seed: Seed = None,
+    executor: Annotated[
+        By, typer.Option(help="This process, or workers of Ray for a job that outgrows it.")
+    ] = By.ASYNCIO,
+    address: Annotated[str, typer.Option(help="Of a running Ray cluster; else Ray runs on this machine alone.")] = "",
+    workers: Annotated[int, typer.Option(min=1, help="Of Ray, each with an engine of its own.")] = 2,
     dry_run: Annotated[bool, typer.Option(help="Say what it would ask for, and ask nothing.")] = False,
     progress: Progressing = True,
 ) -> None:
     """All stages: examples are grounded in the store, rewritten by a teacher, checked, judged, mixed."""
-    from vedette.forge.make import Models, Places, priced, refined
+    from vedette.engine.open import Wanted
+    from vedette.forge.executor import Asked
+    from vedette.forge.make import Places, priced, refined
 
     wanted, places = _recipe(recipe, seed), Places(recipe, out, store, benchmarks)
     if dry_run:
@@ -90,13 +107,10 @@ def run(
         return
 
     async def go(step: Callable[[str], None]) -> tuple[Made, Counter[str]]:
-        from vedette.engine.open import Wanted, opened
-
-        async with AsyncExitStack() as stack:
-            how = Wanted(context=context, parallel=min(8, wanted.refine.in_flight))
-            first = await stack.enter_async_context(opened(teacher, how))
-            second = await stack.enter_async_context(opened(judge, how)) if judge and judge != teacher else first
-            return await refined(wanted, places, Models(first, second if judge else None), work, step)
+        calls = max(1, wanted.refine.in_flight // (workers if executor is By.RAY else 1))
+        asked = Asked(teacher, judge, Wanted(context=context, parallel=min(8, calls)))
+        async with _executor(executor, asked, address, workers) as chosen:
+            return await refined(wanted, places, chosen, work, step)
 
     import asyncio
 
@@ -106,6 +120,19 @@ def run(
     for outcome, count in outcomes.most_common():
         print(f"{count:>8,}  {outcome}")
     _told(made, out, time.monotonic() - began, benchmarks)
+
+
+@asynccontextmanager
+async def _executor(by: By, asked: Asked, address: str, workers: int) -> AsyncIterator[Executor]:
+    if by is By.RAY:
+        from vedette.forge.ray_executor import Cluster, OnRay
+
+        yield await OnRay.of(asked, Cluster(address, workers))
+        return
+    from vedette.forge.executor import Here
+
+    async with asked.models() as models:
+        yield Here(models)
 
 
 def _recipe(file: Path, seed: int | None) -> Recipe:

@@ -133,9 +133,9 @@ def _key(example: Example) -> str:
     return hashlib.blake2b(f"{example.task}\0{example.question}".encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
-def on_dev_side(objects: Sequence[str], seed: int, share: float) -> bool:
+def dev_objects(objects: Sequence[str], seed: int, share: float) -> tuple[str, ...]:
     """An example is dev where anything that it is about is: nothing that dev asks about was learned."""
-    return any(_share(uid, seed) < share for uid in objects)
+    return tuple(uid for uid in objects if _share(uid, seed) < share)
 
 
 def _share(uid: str, seed: int) -> float:

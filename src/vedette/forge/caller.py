@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vedette.engine.protocol import Budget, Completion, Engine, Finish, Message, Sampling, Schema
 from vedette.errors import EngineError
-from vedette.forge.ledger import Ledger, key
+from vedette.forge.ledger import Kept, key
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Limits:
 class Spent(EngineError):
     """The run's limit of tokens is reached: what is done is kept, the same command with a higher one goes on."""
 
+    @classmethod
+    def at(cls, used: int) -> Spent:
+        return cls(f"{used:,} tokens are used up", remedy="run the same command again with a higher limit")
+
 
 @dataclass(slots=True)
 class Costs:
@@ -34,10 +38,22 @@ class Costs:
     tokens_out: int = 0
 
 
+def summed(first: Mapping[str, Costs], second: Mapping[str, Costs]) -> dict[str, Costs]:
+    """By role."""
+    found = {}
+    for role in {**first, **second}:
+        one, other = first.get(role, Costs()), second.get(role, Costs())
+        found[role] = Costs(
+            one.calls + other.calls, one.kept + other.kept, one.tokens_in + other.tokens_in,
+            one.tokens_out + other.tokens_out,
+        )  # fmt: skip
+    return found
+
+
 class Caller:
     """One model, asked through the ledger."""
 
-    def __init__(self, engine: Engine, ledger: Ledger, limits: Limits = Limits()) -> None:
+    def __init__(self, engine: Engine, ledger: Kept, limits: Limits = Limits()) -> None:
         self.engine, self.ledger, self.limits = engine, ledger, limits
         self.costs = Costs()
         self._room = asyncio.Semaphore(limits.in_flight)
@@ -71,7 +87,7 @@ class Caller:
     def _within(self) -> None:
         used = self.costs.tokens_in + self.costs.tokens_out
         if self.limits.tokens and used >= self.limits.tokens:
-            raise Spent(f"{used:,} tokens are used up", remedy="run the same command again with a higher limit")
+            raise Spent.at(used)
 
     async def _turn(self) -> None:
         if not self.limits.a_minute:

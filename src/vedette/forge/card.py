@@ -47,8 +47,9 @@ class Seen:
         self.grown.setdefault(grown.way or "none", Counter())[grown.outcome] += 1
         self.routed += grown.routed
 
-    def row(self, row: Row) -> None:
-        self.outcomes.setdefault(row.example.group, Counter())[row.outcome] += 1
+    def row(self, row: Row, outcome: str) -> None:
+        """`outcome`: what became of the row in the end."""
+        self.outcomes.setdefault(row.example.group, Counter())[outcome] += 1
         if row.judged:
             self.marks[row.judged.factuality] += 1
             self.preferences[str(row.judged.preference)] += 1
@@ -106,7 +107,9 @@ def _grown(seen: Seen) -> Iterator[str]:
 def _later(seen: Seen) -> Iterator[str]:
     whole = [(group, sum(c.values()), c[USED], _but(c, USED)) for group, c in seen.outcomes.items()]
     rows = [(group, f"{n:,}", f"{used:,}", f"{used / n:.0%}", why) for group, n, used, why in whole]
-    yield from _table("Rewritten", ("group", "examples", "rewritten", "yield", "kept as they were"), rows)
+    yield from _table(
+        "Rewritten", ("group", "examples", "rewritten", "yield", "kept as they were, but near duplicates"), rows
+    )
     yield from _table("The judge's preference", ("preference", "answers"), seen.preferences.most_common())
     yield from _table("The judge's marks", ("factuality", "answers"), sorted(seen.marks.items()))
 

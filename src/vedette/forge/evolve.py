@@ -223,14 +223,16 @@ class _Put:
 
     def _add(self, example: Example) -> None:
         self._all.add(folded(example.question))
-        self._about.setdefault(example.objects[0], []).append(example.question)
+        self._about.setdefault(next(iter(example.objects), ""), []).append(example.question)
 
     def fresh(self, grown: Grown) -> Grown:
         """Without the child where it asks what was asked already, or is one more yes after many."""
         child = grown.child
         if child is None:
             return grown
-        if folded(child.question) in self._all or alike(child.question, self._about.get(child.objects[0], ())):
+        if folded(child.question) in self._all or alike(
+            child.question, self._about.get(next(iter(child.objects), ""), ())
+        ):
             return msgspec.structs.replace(grown, child=None, outcome=str(Left.ALIKE))
         if child.kind is Kind.YES_NO:
             if self._finals[child.final] - min(self._finals["Yes"], self._finals["No"]) >= AHEAD:

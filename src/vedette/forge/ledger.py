@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Protocol
 
 import msgspec
 
@@ -34,6 +34,18 @@ def key(stage: str, who: Identity, messages: Sequence[Message], schema: Schema |
     model = (who.backend, who.name, who.sha256, who.quantisation, who.template)
     asked = (stage, model, messages, schema, sampling.seed, sampling.temperature, sampling.adapter)
     return hashlib.sha256(_json(asked)).digest()
+
+
+class Kept(Protocol):
+    """What a run asks of a ledger, wherever the file lies."""
+
+    def get(self, known: bytes) -> Completion | None: ...
+
+    def put(self, known: bytes, stage: str, answer: Completion) -> None: ...
+
+    def row(self, run: str, place: int) -> bytes | None: ...
+
+    def keep_row(self, run: str, place: int, body: bytes) -> None: ...
 
 
 class Ledger:

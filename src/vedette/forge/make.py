@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 import orjson
 
-from vedette.engine.protocol import Engine
+from vedette.engine.protocol import Identity
 from vedette.errors import InputError
-from vedette.forge import card, mix, wording
+from vedette.forge import card, mix, near, wording
 from vedette.forge.build import Builder, Tally
-from vedette.forge.caller import Caller, Limits
+from vedette.forge.caller import Costs, Limits, summed
 from vedette.forge.evolve import Evolver, OfStore, evolve
 from vedette.forge.example import Example
-from vedette.forge.format import Format
-from vedette.forge.ground import Steps
+from vedette.forge.executor import Executor, Job, planned, spent, ways
 from vedette.forge.ledger import Ledger
 from vedette.forge.prompts import hashes as prompt_hashes
 from vedette.forge.recipe import Recipe
-from vedette.forge.refine import Plan, refine, rows
-from vedette.forge.shelf import Shelf
+from vedette.forge.refine import NEAR, USED, Row, rows
 from vedette.forge.world import World
 from vedette.knowledge.store import Knowledge
 from vedette.manifest import FILE_NAME, atomic_write, output_error
@@ -60,52 +58,61 @@ def structure(recipe: Recipe, places: Places, step: Step) -> Made:
     with Knowledge.open(places.store) as store:
         builder = Builder(World(store), recipe.build, recipe.seed, items)
         lines = (mix.line(example) for example in _stepped(seen.noted(builder.examples()), step))
-        sides = mix.write(lines, places.out, recipe.mix, seed=recipe.seed, dev=recipe.build.dev)
-        _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, _facts(recipe, store, builder)))
+        sides, moved = _mixed(recipe, places, lines)
+        facts = {**_facts(recipe, store, builder), "near duplicates": moved}
+        _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, facts))
     return Made(tuple(builder.tallies), sides)
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
-    teacher: Engine
-    judge: Engine | None
-
-
-async def refined(recipe: Recipe, places: Places, models: Models, work: Path, step: Step) -> tuple[Made, Counter[str]]:
+async def refined(
+    recipe: Recipe, places: Places, executor: Executor, work: Path, step: Step
+) -> tuple[Made, Counter[str]]:
     """All stages. `work` holds the ledger: broken off, the same call goes on. Raises Spent at the limit of tokens."""
     _begin(places.out)
     items = Items.of(places.benchmarks) if places.benchmarks else None
     seen, wanted = card.Seen(), recipe.refine
-    with Knowledge.open(places.store) as store, Ledger(work) as ledger:
+    outcomes: Counter[str] = Counter()
+    with Knowledge.open(places.store) as store:
         builder = Builder(World(store), recipe.build, recipe.seed, items)
         examples = list(seen.noted(builder.examples()))
         chosen, others = _parted(examples, wanted.per_task)
-        limits = Limits(wanted.in_flight, wanted.a_minute, wanted.tokens)
-        plan = Plan(
-            teacher=Caller(models.teacher, ledger, limits),
-            judge=Caller(models.judge, ledger, limits) if models.judge else None,
-            steps=Steps(wanted.queries, wanted.results, wanted.rounds) if wanted.queries else None,
-            ways=ways(wanted.formats),
-            marks=wanted.marks,
-        )
-        parents, _ = _parted(chosen, recipe.evolve.per_task)
-        before, evolver = _run(recipe, models, parents, plan), _evolver(recipe, plan, builder)
-        chosen += seen.noted(await evolve(parents, recipe.evolve.rounds, before, evolver, ledger, seen.evolved))
-        run = _run(recipe, models, chosen, plan)
-        outcomes = await refine(chosen, run, plan, store, ledger, lambda row: step(row.outcome))
-        for row in rows(ledger, run):
-            seen.row(row)
-        done = (mix.line(row.example, row.answer, row.outcome) for row in rows(ledger, run))
-        lines = [*done, *(mix.line(example) for example in others if wanted.rest)]
-        sides = mix.write(lines, places.out, recipe.mix, seed=recipe.seed, dev=recipe.build.dev)
-        facts = {**_facts(recipe, store, builder), **_costs(plan, models)}
+        born, asked = await _evolved(recipe, executor, builder, chosen, work, seen)
+        chosen += seen.noted(born)
+        run = _run(recipe, executor, chosen)
+        costs = summed(asked, await executor.carry_out(Job(run, chosen, wanted, store, work), step))
+        lines: list[mix.Line] = []
+        with Ledger(work) as ledger:
+            left = _copies(recipe, rows(ledger, run))
+            for row in rows(ledger, run):
+                outcome = NEAR if row.example.id in left else row.outcome
+                outcomes[outcome] += 1
+                seen.row(row, outcome)
+                if outcome != NEAR:
+                    lines.append(mix.line(row.example, row.answer, outcome))
+        lines += (mix.line(example) for example in others if wanted.rest)
+        sides, moved = _mixed(recipe, places, lines)
+        told = {"near duplicates": f"{len(left):,} rewritten answers left out; {moved}" if near.installed() else moved}
+        facts = {**_facts(recipe, store, builder), **told, **_costs(executor.who, costs)}
         _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, facts))
     return Made(tuple(builder.tallies), sides), outcomes
 
 
-def _evolver(recipe: Recipe, plan: Plan, builder: Builder) -> Evolver:
-    passages = OfStore(builder.world, recipe.evolve.results)
-    return Evolver(plan.teacher, plan.judge or plan.teacher, passages, builder.world.store, builder.benchmarks)
+async def _evolved(
+    recipe: Recipe, executor: Executor, builder: Builder, chosen: Iterable[Example], work: Path, seen: card.Seen
+) -> tuple[list[Example], Mapping[str, Costs]]:
+    """New exercises out of the first ones of each task, and what they cost; always in this process."""
+    wanted, store = recipe.evolve, builder.world.store
+    if not wanted.rounds:
+        return [], {}
+    parents, _ = _parted(chosen, wanted.per_task)
+    async with executor.models() as models:
+        with Ledger(work) as ledger:
+            limits = Limits(recipe.refine.in_flight, recipe.refine.a_minute, recipe.refine.tokens)
+            plan = planned(recipe.refine, models, ledger, limits)
+            passages = OfStore(builder.world, wanted.results)
+            evolver = Evolver(plan.teacher, plan.judge or plan.teacher, passages, store, builder.benchmarks)
+            before = _run(recipe, executor, parents)
+            return list(await evolve(parents, wanted.rounds, before, evolver, ledger, seen.evolved)), spent(plan)
 
 
 def _parted(examples: Iterable[Example], per_task: int) -> tuple[list[Example], list[Example]]:
@@ -119,28 +126,41 @@ def _parted(examples: Iterable[Example], per_task: int) -> tuple[list[Example], 
     return chosen, others
 
 
-def ways(folder: str) -> dict[str, Format]:
-    """By task or group: how an expert reasons about its questions. Own approved formats come before those that ship."""
-    return dict(Shelf(Path(folder) if folder else None).by_task())
+def _copies(recipe: Recipe, done: Iterable[Row]) -> frozenset[str]:
+    """Ids of examples whose rewritten answer is nearly another one's."""
+    if not recipe.mix.near or not near.installed():
+        return frozenset()
+    used = ((row.example, row.answer) for row in done if row.outcome == USED)
+    told = ((one.id, near.grams(one.task, one.wording, one.question, answer)) for one, answer in used)
+    return near.copies(told, recipe.mix.near, recipe.seed)
 
 
-def _run(recipe: Recipe, models: Models, chosen: Iterable[Example], plan: Plan) -> str:
+def _mixed(recipe: Recipe, places: Places, lines: Iterable[mix.Line]) -> tuple[dict[str, int], str]:
+    """How many there are of each side; what is to be said of near duplicates on both."""
+    wanted = recipe.mix.near
+    apart = near.Sides(wanted, recipe.seed) if wanted and near.installed() else None
+    sides = mix.write(lines, places.out, recipe.mix, seed=recipe.seed, dev=recipe.build.dev, near=apart)
+    if apart is None:
+        return sides, near.MISSING if wanted else "not looked for: the recipe says so"
+    return sides, f"{apart.moved:,} examples moved from dev to train (Jaccard index of 5-grams ≥ {wanted})"
+
+
+def _run(recipe: Recipe, executor: Executor, chosen: Iterable[Example]) -> str:
     """A name that runs have in common which would give the same rows."""
-    who = [(m.identity.backend, m.identity.name, m.identity.sha256) for m in (models.teacher, models.judge) if m]
+    who = [(model.backend, model.name, model.sha256) for model in executor.who.values()]
     how = (recipe.refine.model_dump(exclude={"in_flight", "a_minute", "tokens"}), prompt_hashes())
-    hashes = sorted((name, way.sha256) for name, way in plan.ways.items())
+    hashes = sorted((name, way.sha256) for name, way in ways(recipe.refine.formats).items())
     ids = [example.id for example in chosen]
     told = orjson.dumps((who, how, recipe.evolve.model_dump(), ids, hashes), option=orjson.OPT_SORT_KEYS)
     return sha256(told).hexdigest()[:16]
 
 
-def _costs(plan: Plan, models: Models) -> dict[str, str]:
+def _costs(models: Mapping[str, Identity], costs: Mapping[str, Costs]) -> dict[str, str]:
     found = {}
-    for name, caller in (("teacher", plan.teacher), ("judge", plan.judge)):
-        if caller is not None:
-            costs, who = caller.costs, caller.engine.identity
-            asked = ", ".join(f"{stage} {count:,}" for stage, count in sorted((costs.calls + costs.kept).items()))
-            found[name] = f"{who.name} ({who.backend} {who.quantisation} {who.sha256[:12]}): {asked}"
+    for role, who in models.items():
+        counts = costs[role].calls + costs[role].kept
+        asked = ", ".join(f"{stage} {count:,}" for stage, count in sorted(counts.items()))
+        found[role] = f"{who.name} ({who.backend} {who.quantisation} {who.sha256[:12]}): {asked}"
     return found
 
 

@@ -7,7 +7,7 @@ Parquet files beside them hold the same. The card and the manifest are written l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import IO, Any
@@ -16,10 +16,12 @@ import msgspec
 import orjson
 from arro3.core import Array, DataType, Table
 from arro3.io import write_parquet
+from pydantic import Field
 
 from vedette.config import Settings
-from vedette.forge.build import on_dev_side
+from vedette.forge.build import dev_objects
 from vedette.forge.example import Example
+from vedette.forge.near import Grams, Sides, grams
 from vedette.manifest import output_error
 
 SIDES = ("train", "dev")
@@ -31,6 +33,9 @@ class Mix(Settings):
     total: int = 0  # examples on the train side; 0: all
     temperature: float = 1.0  # shares of tasks ∝ their number to this power: below 1 small tasks gain
     curriculum: bool = True  # simple ones first; else shuffled
+    near: float = Field(
+        default=0.0, ge=0, le=1, description="Jaccard index from which two texts are near duplicates; 0: not looked for"
+    )
     replay: str = ""  # path of a JSONL of general chat messages that is mixed in
     replay_share: float = 0.1  # of all rows
 
@@ -58,6 +63,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 @dataclass(frozen=True, slots=True)
 class _Place:
     side: str
+    asked: tuple[str, ...]  # the objects that it is on the dev side for
     task: str
     difficulty: int
     luck: float
@@ -86,14 +92,21 @@ def line(example: Example, answer: str = "", outcome: str = "") -> Line:
     )
 
 
-def write(lines: Iterable[Line], folder: Path, mix: Mix, *, seed: int, dev: float) -> dict[str, int]:
-    """Both sides; how many rows of each. The same lines and seed give the same bytes. Raises OutputError."""
+def write(
+    lines: Iterable[Line], folder: Path, mix: Mix, *, seed: int, dev: float, near: Sides | None = None
+) -> dict[str, int]:
+    """Both sides; how many rows of each. The same lines and seed give the same bytes. Raises OutputError.
+
+    With `near`, no near duplicates stand on both sides; it says how many were moved.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     spool = folder / ".lines.tmp"
     rng = Random(f"{seed} mix")
     try:
         with spool.open("w+b") as file:
             places = [_put(file, one, rng, seed, dev) for one in lines]
+            if near:
+                places = _apart(file, places, near)
             chosen = _chosen(places, mix)
             counts = {}
             for side in SIDES:
@@ -108,11 +121,28 @@ def write(lines: Iterable[Line], folder: Path, mix: Mix, *, seed: int, dev: floa
 
 
 def _put(file: IO[bytes], one: Line, rng: Random, seed: int, dev: float) -> _Place:
-    side = SIDES[on_dev_side(one.objects, seed, dev)]
+    asked = dev_objects(one.objects, seed, dev)
     body = orjson.dumps(msgspec.to_builtins(one)) + b"\n"
     start = file.tell()
     file.write(body)
-    return _Place(side, one.task, one.difficulty, rng.random(), start, len(body))
+    return _Place(SIDES[bool(asked)], asked, one.task, one.difficulty, rng.random(), start, len(body))
+
+
+def _apart(file: IO[bytes], places: list[_Place], near: Sides) -> list[_Place]:
+    for number, told in _told(file, places, dev_only=True):
+        near.add_dev(number, places[number].asked, told)
+    for number, told in _told(file, places):
+        near.compare(number, told)
+    released = near.released()
+    return [replace(p, side=SIDES[0]) if p.asked and released.issuperset(p.asked) else p for p in places]
+
+
+def _told(file: IO[bytes], places: list[_Place], dev_only: bool = False) -> Iterator[tuple[int, Grams]]:
+    for number, place in enumerate(places):
+        if place.asked or not dev_only:
+            file.seek(place.start)
+            row = orjson.loads(file.read(place.length))
+            yield number, grams(row["task"], row["wording"], *(one["content"] for one in row["messages"]))
 
 
 def _chosen(places: list[_Place], mix: Mix) -> list[_Place]:

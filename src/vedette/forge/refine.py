@@ -19,11 +19,12 @@ from vedette.forge.check import faults
 from vedette.forge.example import Example
 from vedette.forge.ground import Grounded, Steps, ground
 from vedette.forge.judge import Judged, Preference, accepts, judge
-from vedette.forge.ledger import Ledger
+from vedette.forge.ledger import Kept, Ledger
 from vedette.forge.reason import Way, reason
 from vedette.knowledge.store import Knowledge
 
 USED = "rewritten"
+NEAR = "near duplicate"  # of another rewritten answer: the example is left out
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +74,22 @@ unpack = msgspec.json.Decoder(Row).decode
 
 
 async def refine(
-    examples: Iterable[Example], run: str, plan: Plan, store: Knowledge, ledger: Ledger, told: Callable[[Row], None]
+    examples: Iterable[Example], run: str, plan: Plan, store: Knowledge, ledger: Kept, told: Callable[[Row], None]
 ) -> Counter[str]:
     """All of them, as many at once as the teacher's limits allow; outcomes are counted. Rows are in `ledger.rows(run)`.
 
     Broken off anywhere, the same call goes on: rows that are kept are not made again.
     """
+    return await refine_placed(enumerate(examples), run, plan, store, ledger, told)
+
+
+async def refine_placed(
+    placed: Iterable[tuple[int, Example]], run: str, plan: Plan, store: Knowledge, ledger: Kept,
+    told: Callable[[Row], None],
+) -> Counter[str]:  # fmt: skip
+    """The same of some of a run's examples, each with its place among all of them."""
     counts: Counter[str] = Counter()
-    places = enumerate(examples)
+    places = iter(placed)
     async with asyncio.TaskGroup() as group:
         for _ in range(plan.teacher.limits.in_flight):
             group.create_task(_worker(places, run, plan, store, ledger, _counted(counts, told)))
@@ -96,7 +105,7 @@ def _counted(counts: Counter[str], told: Callable[[Row], None]) -> Callable[[Row
 
 
 async def _worker(
-    places: Iterator[tuple[int, Example]], run: str, plan: Plan, store: Knowledge, ledger: Ledger,
+    places: Iterator[tuple[int, Example]], run: str, plan: Plan, store: Knowledge, ledger: Kept,
     told: Callable[[Row], None],
 ) -> None:  # fmt: skip
     for place, example in places:
