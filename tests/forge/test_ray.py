@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
@@ -97,18 +98,22 @@ EXAMPLES = [_numbered(n) for n in range(NUMBER)]
 class Run:
     """A folder with a ledger, and a log of what was asked."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path, store: Path, scratch: str) -> None:
         self.log, self.ledger, self.store = folder / "asked.log", folder / "l.db", store
         (folder / "teachers.py").write_text(TEACHERS)
         (folder / "drive.py").write_text(DRIVE)
         (folder / "examples.json").write_bytes(msgspec.json.encode(EXAMPLES))
-        self.folder = folder
+        self.folder, self.scratch = folder, scratch
         self.log.touch()
 
     def start(self, tokens: int = 0) -> subprocess.Popen[str]:
         files = (self.folder / "drive.py", self.log, self.folder / "examples.json", self.store, self.ledger, tokens)
         return subprocess.Popen(
-            [sys.executable, *map(str, files)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, *map(str, files)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": self.scratch},
         )
 
     def asked(self) -> list[tuple[int, str]]:
@@ -125,8 +130,9 @@ class Run:
 
 
 @pytest.fixture
-def ray_run(tmp_path: Path, place: Path) -> Run:
-    return Run(tmp_path, place)
+def ray_run(tmp_path: Path, place: Path) -> Iterator[Run]:
+    with TemporaryDirectory(prefix="v-", ignore_cleanup_errors=True) as scratch:  # `tmp_path` is too long for a socket
+        yield Run(tmp_path, place, scratch)
 
 
 @pytest.fixture(scope="module")

@@ -41,6 +41,7 @@ AGAIN = "run the same command again: it goes on where it stopped"
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
 # The second one is what makes Ray bind to loopback, on Linux too; `_node_ip_address="127.0.0.1"` does not.
 _ALONE = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+LONGEST = 32  # characters of the folder's path: a socket's has 103 at most on macOS, and Ray adds 69
 MEMORY = 128 * 2**20  # bytes of Ray's object store: a batch is some 100 kB
 
 
@@ -124,9 +125,10 @@ def _ray(cluster: Cluster) -> Iterator[None]:
         import ray
         from ray.exceptions import RayError
 
-        here = {"num_cpus": cluster.workers, "include_dashboard": False, "object_store_memory": MEMORY}
-        # Ray opens its folder to everybody; the one around it stays closed.
-        options = {"address": cluster.address} if cluster.address else {**here, "_temp_dir": f"{folder}/r"}
+        here: dict[str, Any] = {"num_cpus": cluster.workers, "include_dashboard": False, "object_store_memory": MEMORY}
+        if len(folder) <= LONGEST:  # Ray opens its folder to everybody; the one around it stays closed
+            here["_temp_dir"] = f"{folder}/r"
+        options = {"address": cluster.address} if cluster.address else here
         try:
             ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
             yield
