@@ -31,9 +31,10 @@ def test_a_model_is_served_and_checked(tmp_path: Path) -> None:
             assert address.startswith("http://127.0.0.1:")
             command = [*START, "check", address, "--json"]
             done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=600)
-        finally:
             server.send_signal(signal.SIGINT)
-        assert server.wait(30) == 0
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
     assert done.returncode == 1, done.stderr  # it knows nothing
     found = {result["name"]: result for result in json.loads(done.stdout)["results"]}
     assert found["template"]["ok"]

@@ -168,18 +168,19 @@ def serve(
     models: Folder = None,
 ) -> None:
     """Serve a model on a port of this machine's own, OpenAI-compatible, until Ctrl-C. Nobody else can reach it."""
+    import signal
     from threading import Event
 
     from vedette.engine.backends.llamacpp import served
     from vedette.engine.models import path_of
 
-    file = path_of(model, models)
+    file, over = path_of(model, models), Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where whoever started us ignores Ctrl-C
+        signal.signal(number, lambda *_: over.set())
     with served(file, context=context, parallel=parallel, threads=threads, port=port) as address:
         print(f"{address}\nvedette triage … --model {address}\nCtrl-C ends it.", flush=True)
-        try:
-            Event().wait()
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
+        over.wait()
+    print("stopped", file=sys.stderr)
 
 
 async def _checked(spec: str, context: int, threads: int, told: Callable[[Result], None]) -> list[Result]:
@@ -198,7 +199,7 @@ def _spec(model: str, place: Path | None) -> str:
     """As `engine.open` takes it."""
     from vedette.engine.models import path_of
 
-    if "://" in model or model.split("/")[0] in ("fake", "obedient"):
+    if "://" in model or model.split("/")[0] in ("fake", "obedient", "moody"):
         return model
     return f"gguf/{path_of(model.removeprefix('gguf/'), place)}"
 
