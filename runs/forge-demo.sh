@@ -12,7 +12,7 @@ rm -rf "$out"
 mkdir -p "$out"
 export VEDETTE_KNOWLEDGE=$store
 
-sed 's/^per_task = .*/per_task = 10/' recipes/forge-full.toml > "$out/recipe.toml"
+sed 's/^per_task = .*/per_task = 1/; s/^dev = .*/dev = 0.02\ncap = 20/' recipes/forge-full.toml > "$out/recipe.toml"
 run() { "$vedette" forge run --recipe "$out/recipe.toml" --out "$out/$1" --work "$out/$1.ledger" --no-progress "${@:2}"; }
 
 printf '\nWhat it would ask for:\n'
@@ -21,7 +21,7 @@ run priced --teacher moody --judge moody --dry-run
 printf '\nKilled on the way, and gone on with:\n'
 (exec "$vedette" forge run --recipe "$out/recipe.toml" --out "$out/moody" --work "$out/moody.ledger" \
 	--no-progress --teacher moody --judge moody > "$out/killed.log" 2>&1) &
-sleep 2.5
+sleep 20
 kill -9 $! 2> /dev/null || true
 wait $! 2> /dev/null || true
 run moody --teacher moody --judge moody
@@ -31,7 +31,7 @@ printf '\nWhat the hostile one said that reached the data (nothing may stand her
 
 if [ -n "$model" ]; then
 	printf '\nA model in this process:\n'
-	sed -i 's/^per_task = .*/per_task = 1/; s/^in_flight = .*/in_flight = 2/' "$out/recipe.toml"
+	sed -i 's/^dev = .*/dev = 0.02\ngroups = ["cwe_hierarchy"]/; s/^in_flight = .*/in_flight = 2/' "$out/recipe.toml"
 	run model --teacher "gguf/$model" --context 8192
 fi
 sed -n '/## Rewritten/,/## Examples/p' "$out/moody/card.md"
