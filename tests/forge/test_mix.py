@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.forge.conftest import example
 
+from vedette.errors import InputError
 from vedette.forge.build import dev_objects
 from vedette.forge.mix import Mix, line, shares, write
 
@@ -83,6 +84,48 @@ def test_shares_are_fair(counts: dict[str, int], total: int, temperature: float)
     assert all(0 <= wanted[task] <= counts[task] for task in counts)
     if total:
         assert abs(sum(wanted.values()) - min(total, sum(counts.values()))) <= len(counts)
+
+
+def _chat(path: Path, n: int) -> Path:
+    said = [[{"role": "user", "content": f"hi {i}"}, {"role": "assistant", "content": f"hello {i}"}] for i in range(n)]
+    path.write_text("".join(json.dumps({"messages": one, "more": 1}) + "\n" for one in said))
+    return path
+
+
+def test_general_chat_is_mixed_into_train_alone(tmp_path: Path) -> None:
+    mix = Mix(replay=str(_chat(tmp_path / "chat.jsonl", 500)), replay_share=0.2)
+    plain = write(LINES, tmp_path / "a", Mix(), seed=7, dev=0.1)
+    mixed = write(LINES, tmp_path / "b", mix, seed=7, dev=0.1)
+    assert mixed["dev"] == plain["dev"]
+    rows = read(tmp_path / "b/train.jsonl")
+    general = [row for row in rows if row["task"] == "replay/general"]
+    assert len(rows) == mixed["train"] == plain["train"] + len(general)
+    assert abs(len(general) / len(rows) - 0.2) < 0.01
+    assert {row["difficulty"] for row in general} == {1, 2, 3}
+    assert len({row["id"] for row in general}) == len(general)
+    few = write(
+        LINES, tmp_path / "c", Mix(replay=str(_chat(tmp_path / "few.jsonl", 3)), replay_share=0.5), seed=7, dev=0.1
+    )
+    assert few["train"] == plain["train"] + 3
+
+
+BROKEN = (
+    "{",
+    '{"x": 1}',
+    '{"messages": []}',
+    '{"messages": [{"role": "robot", "content": "x"}]}',
+    '{"messages": [{"role": "user", "content": "x"}]}',
+)
+
+
+@pytest.mark.parametrize("bad", BROKEN)
+def test_what_is_no_chat_is_named(bad: str, tmp_path: Path) -> None:
+    file = _chat(tmp_path / "chat.jsonl", 2)
+    file.write_text(file.read_text() + bad + "\n")
+    with pytest.raises(InputError, match=r"chat\.jsonl:3"):
+        write(LINES, tmp_path / "a", Mix(replay=str(file)), seed=7, dev=0.1)
+    with pytest.raises(InputError, match="cannot be read"):
+        write(LINES, tmp_path / "a", Mix(replay=str(tmp_path / "none.jsonl")), seed=7, dev=0.1)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
+from os import SEEK_END
 from pathlib import Path
 from random import Random
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import msgspec
 import orjson
@@ -19,6 +21,7 @@ from arro3.io import write_parquet
 from pydantic import Field
 
 from vedette.config import Settings
+from vedette.errors import InputError
 from vedette.forge.build import dev_objects
 from vedette.forge.example import Example
 from vedette.forge.near import Grams, Sides, grams
@@ -36,8 +39,8 @@ class Mix(Settings):
     near: float = Field(
         default=0.0, ge=0, le=1, description="Jaccard index from which two texts are near duplicates; 0: not looked for"
     )
-    replay: str = ""  # path of a JSONL of general chat messages that is mixed in
-    replay_share: float = 0.1  # of all rows
+    replay: str = ""  # path of a JSONL of general chat messages, {"messages": […]} a line, that is mixed in
+    replay_share: float = Field(default=0.1, ge=0, lt=1, description="of all rows to train on")
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +111,7 @@ def write(
             if near:
                 places = _apart(file, places, near)
             chosen = _chosen(places, mix)
+            chosen += _replayed(file, sum(p.side == SIDES[0] for p in chosen), mix, rng)
             counts = {}
             for side in SIDES:
                 rows = _ordered([p for p in chosen if p.side == side], mix)
@@ -156,6 +160,52 @@ def _chosen(places: list[_Place], mix: Mix) -> list[_Place]:
     for task, rows in train.items():
         kept += sorted(rows, key=lambda p: p.luck)[: wanted[task]]
     return kept
+
+
+class Said(msgspec.Struct, frozen=True):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class General(msgspec.Struct, frozen=True):
+    """A line of general chat messages; what else it holds is not looked at."""
+
+    messages: tuple[Said, ...]
+
+
+def _replayed(file: IO[bytes], train: int, mix: Mix, rng: Random) -> list[_Place]:
+    """General chat messages, as many as their share of all rows is, at every difficulty. Raises InputError."""
+    if not mix.replay:
+        return []
+    found = [_general(mix.replay, number, raw) for number, raw in enumerate(_lines(mix.replay), 1)]
+    wanted = min(len(found), round(train * mix.replay_share / (1 - mix.replay_share)))
+    file.seek(0, SEEK_END)
+    chosen = [msgspec.structs.replace(one, difficulty=rng.randint(1, 3)) for one in rng.sample(found, wanted)]
+    return [_put(file, one, rng, 0, 0.0) for one in chosen]
+
+
+def _lines(path: str) -> list[bytes]:
+    try:
+        return [raw for raw in Path(path).read_bytes().splitlines() if raw.strip()]
+    except OSError as exc:
+        what = f"general chat messages cannot be read: {exc.strerror}"
+        raise InputError(what, where=path, remedy="correct [mix] replay in the recipe") from exc
+
+
+def _general(path: str, number: int, raw: bytes) -> Line:
+    try:
+        told = msgspec.json.decode(raw, type=General).messages
+        good = bool(told) and told[-1].role == "assistant" and any(one.role == "user" for one in told)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        good = False
+    if not good:
+        remedy = 'a line holds {"messages": [{"role": "user", …}, {"role": "assistant", …}]}'
+        raise InputError("no chat messages", where=f"{path}:{number}", remedy=remedy)
+    return Line(
+        messages=tuple({"role": one.role, "content": one.content} for one in told), id=sha256(raw).hexdigest()[:16],
+        task="replay/general", kind="open", difficulty=1, final="", objects=(), sources=(f"{Path(path).name}:{number}",),
+        wording="",
+    )  # fmt: skip
 
 
 def shares(counts: Mapping[str, int], total: int, temperature: float) -> dict[str, int]:
