@@ -213,3 +213,23 @@ def test_what_an_extra_brings_is_asked_for(place: Path, tmp_path: Path, monkeypa
     assert isinstance(told.exception, ConfigError)
     assert "vedette[scale]" in str(told.exception)
     assert not (tmp_path / "b").exists()
+
+
+def test_marks_follow_peoples_labels(place: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(RECIPE)
+    options = ("--teacher", "moody", "--judge", "moody", "--recipe", recipe, "--store", place)
+    command("run", *options, "--out", tmp_path / "out", "--work", tmp_path / "l")
+    rows = [json.loads(line) for line in (tmp_path / "out/train.jsonl").read_text().splitlines()]
+    rewritten = [row["id"] for row in rows if row["outcome"] == "rewritten"]
+    assert rewritten
+    labels = tmp_path / "labels.jsonl"
+    labels.write_text("".join(json.dumps({"id": uid, "good": True}) + "\n" for uid in [*rewritten, "unknown"]))
+    told = CliRunner().invoke(app, ["forge", "calibrate", str(labels), "--work", str(tmp_path / "l")])
+    assert told.exit_code == 0, told.output
+    assert f"{len(rewritten)} of {len(rewritten) + 1} labels" in told.output
+    marks = told.output.partition("[refine.marks]")[2]
+    recipe.write_text(RECIPE + "[refine.marks]" + marks)
+    command("run", *options, "--out", tmp_path / "again", "--work", tmp_path / "l")
+    labels.write_text('{"id": "x"}\n')
+    assert CliRunner().invoke(app, ["forge", "calibrate", str(labels), "--work", str(tmp_path / "l")]).exit_code != 0

@@ -135,6 +135,26 @@ async def _executor(by: By, asked: Asked, address: str, workers: int) -> AsyncIt
         yield Here(models)
 
 
+@app.command("calibrate")
+def calibrate(
+    labels: Annotated[Path, typer.Argument(help='A line each: {"id": of an example, "good": whether its answer is}')],
+    work: Annotated[Path, typer.Option(help="The ledger of the run whose answers were labelled.")] = _WORK,
+) -> None:
+    """From which of the judge's marks on an answer is used, by task, as people's labels say: lines for a recipe."""
+    from vedette.forge import judge
+    from vedette.forge.ledger import Ledger
+    from vedette.forge.refine import judged
+
+    told = judge.labels(labels)
+    with Ledger(work) as ledger:
+        marks = {row.example.id: (row.example.task, row.judged.factuality) for row in judged(ledger) if row.judged}
+    marked = [judge.Labelled(*marks[uid], good) for uid, good in told.items() if uid in marks]
+    print(f"# {len(marked)} of {len(told)} labels are of answers that the judge marked")
+    print("[refine.marks]")
+    for task, mark in judge.calibrate(marked).items():
+        print(f'"{task}" = {mark}')
+
+
 def _recipe(file: Path, seed: int | None) -> Recipe:
     from vedette.config import load_toml
     from vedette.forge.recipe import Recipe

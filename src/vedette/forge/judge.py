@@ -11,11 +11,13 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from vedette.engine.protocol import Message, Role
+from vedette.errors import InputError
 from vedette.forge.caller import Caller
 from vedette.forge.example import Example
 from vedette.forge.prompts import asked, prompt
@@ -97,6 +99,32 @@ class Labelled(msgspec.Struct, frozen=True):
     task: str
     factuality: int
     good: bool
+
+
+class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A line of a person's file."""
+
+    id: str  # of an example
+    good: bool  # may its rewritten answer be trained on?
+
+
+def labels(file: Path) -> dict[str, bool]:
+    """Raises InputError that names the line."""
+    found = {}
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as exc:
+        raise InputError(f"cannot be read: {exc.strerror}", where=str(file), remedy="check the path") from exc
+    for number, raw in enumerate(lines, 1):
+        if not raw.strip():
+            continue
+        try:
+            one = msgspec.json.decode(raw, type=Label)
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            remedy = 'a line holds {"id": "…", "good": true}'
+            raise InputError(f"no label: {exc}", where=f"{file}:{number}", remedy=remedy) from exc
+        found[one.id] = one.good
+    return found
 
 
 def calibrate(labelled: Sequence[Labelled]) -> dict[str, int]:

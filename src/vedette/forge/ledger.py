@@ -93,6 +93,11 @@ class Ledger:
         for (body,) in self.db.execute("SELECT body FROM row WHERE run = ? ORDER BY place", (run,)):
             yield body
 
+    def every_row(self) -> Iterator[bytes]:
+        """Of all runs."""
+        for (body,) in self.db.execute("SELECT body FROM row ORDER BY run, place"):
+            yield body
+
     def counts(self) -> dict[str, int]:
         """Answers by stage."""
         return dict(self.db.execute("SELECT stage, count(*) FROM answer GROUP BY stage ORDER BY stage").fetchall())

@@ -203,7 +203,8 @@ def _general(path: str, number: int, raw: bytes) -> Line:
         raise InputError("no chat messages", where=f"{path}:{number}", remedy=remedy)
     return Line(
         messages=tuple({"role": one.role, "content": one.content} for one in told), id=sha256(raw).hexdigest()[:16],
-        task="replay/general", kind="open", difficulty=1, final="", objects=(), sources=(f"{Path(path).name}:{number}",),
+        task="replay/general", kind="open", difficulty=1, final="", objects=(),
+        sources=(f"{Path(path).name}:{number}",),
         wording="",
     )  # fmt: skip
 

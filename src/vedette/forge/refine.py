@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
@@ -119,3 +120,12 @@ async def _worker(
 
 def rows(ledger: Ledger, run: str) -> Iterator[Row]:
     return (unpack(body) for body in ledger.rows(run))
+
+
+def judged(ledger: Ledger) -> Iterator[Row]:
+    """Rows of all runs in a ledger that a judge marked."""
+    for body in ledger.every_row():
+        with suppress(msgspec.ValidationError):  # of another stage
+            row = unpack(body)
+            if row.judged:
+                yield row
