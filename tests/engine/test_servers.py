@@ -260,6 +260,27 @@ def test_two_hundred_answers_outlive_a_server_that_is_away_for_a_while(monkeypat
         assert [done.text for done in asyncio.run(go(address))] == ["fine"] * 200
 
 
+def test_counting_outlives_a_server_that_is_away_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "FIRST_WAIT", 0.02)
+    away = {"calls": 0}
+
+    async def moody(messages: list[Message]) -> int:
+        away["calls"] += 1
+        if away["calls"] < 4:
+            raise backend.Away("no server answers", where="here")
+        return 7
+
+    async def go(address: str) -> tuple[int, int]:
+        engine = await Served.at(address)
+        engine.server.count = moody  # type: ignore[assignment]
+        found = await engine.count(HELLO)
+        await engine.close()
+        return found, away["calls"]
+
+    with serving(saying("fine")) as (address, _):
+        assert asyncio.run(go(address)) == (7, 4)
+
+
 def test_nobody_there() -> None:
     with pytest.raises(EngineError, match="no server answers"):
         asyncio.run(Served.at("http://127.0.0.1:9/v1"))

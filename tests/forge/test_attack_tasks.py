@@ -21,7 +21,7 @@ from vedette.knowledge.store import Knowledge
 from . import attack_store
 
 ATTACK = tuple(group for group in GROUPS if group.startswith("attack_"))
-REAL = Path(os.environ.get("VEDETTE_FORGE_STORE", "no-store"))
+REAL = Path(os.environ.get("VEDETTE_TEST_KNOWLEDGE", "no-store"))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_templates_use_only_slots_that_every_draft_has(world: World, group: str)
             assert wording.filled(template, slots).strip()
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="VEDETTE_FORGE_STORE names no store with ATT&CK's texts")
+@pytest.mark.skipif(not REAL.is_file(), reason="VEDETTE_TEST_KNOWLEDGE names no store with ATT&CK's texts")
 @pytest.mark.parametrize("group", ATTACK)
 def test_a_real_store_gives_examples_that_hold(group: str) -> None:
     with Knowledge.open(REAL) as store:

@@ -7,16 +7,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.knowledge.samples import put, unit
 from typer.testing import CliRunner
 
 from vedette.cli import app
-from vedette.errors import ConfigError
+from vedette.errors import ConfigError, InputError
 from vedette.forge import wording
 from vedette.forge.build import Builder, Plan, dev_objects
 from vedette.forge.example import ANSWER, EXACT, Example, Kind
 from vedette.forge.task import GROUPS, tasks
 from vedette.forge.world import World
-from vedette.knowledge.record import Rel
+from vedette.knowledge.record import Kind as Entity
+from vedette.knowledge.record import Record, Rel
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
 
@@ -197,8 +199,14 @@ def test_a_run_evolves_where_the_recipe_says_so(place: Path, tmp_path: Path) -> 
 
 
 def test_a_store_without_texts_says_so(tmp_path: Path) -> None:
-    told = CliRunner().invoke(app, ["forge", "build", "--recipe", str(tmp_path / "none.toml")])
-    assert told.exit_code != 0
+    recipe, store = tmp_path / "r.toml", tmp_path / "kb.db"
+    recipe.write_text(RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vedette.knowledge.facts.base", list)
+        put(store, unit("attack/enterprise", [Record("TA0002", Entity.TACTIC, "Running Code")]))
+    told = CliRunner().invoke(app, ["forge", "build", "--recipe", str(recipe), "--store", str(store)])
+    assert isinstance(told.exception, InputError)
+    assert "holds no texts" in str(told.exception)
 
 
 def test_what_an_extra_brings_is_asked_for(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,14 @@ def test_a_run_that_was_broken_off_goes_on(tmp_path: Path, store: Knowledge) -> 
     assert again == fresh
 
 
+def test_what_had_no_answer_is_tried_again_by_the_next_run(tmp_path: Path, store: Knowledge) -> None:
+    dead, _ = run(tmp_path, store, Fake([], name="moody"))
+    assert set(dead) == {next(iter(dead))}
+    counts, made = run(tmp_path, store, Moody())
+    assert counts[USED] > 0
+    assert [row.example for row in made] == EXAMPLES
+
+
 def test_a_teacher_that_dies_costs_no_example(tmp_path: Path, store: Knowledge) -> None:
     counts, made = run(tmp_path, store, Fake([]))
     assert [row.answer for row in made] == [one.answer for one in EXAMPLES]

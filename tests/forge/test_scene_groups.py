@@ -92,9 +92,9 @@ def test_scenes_are_ours_and_each_is_used_once(made: World, group: str) -> None:
             assert source.licence or source.id.startswith("CVE-"), (example.task, source)
 
 
-@pytest.mark.skipif("VEDETTE_FULL_STORE" not in os.environ, reason="VEDETTE_FULL_STORE names no imported store")
+@pytest.mark.skipif("VEDETTE_TEST_KNOWLEDGE" not in os.environ, reason="VEDETTE_TEST_KNOWLEDGE names no imported store")
 def test_the_full_store_gives_what_is_promised() -> None:
-    made = World(Knowledge.open(Path(os.environ["VEDETTE_FULL_STORE"])))
+    made = World(Knowledge.open(Path(os.environ["VEDETTE_TEST_KNOWLEDGE"])))
     builder = Builder(made, Plan(groups=GROUPS), 7)
     assert sum(1 for _ in builder.examples()) >= 100_000
     for tally in builder.tallies:

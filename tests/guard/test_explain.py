@@ -223,3 +223,16 @@ def test_a_script_that_ends_is_said(prompt: prompts.Prompt, store: Knowledge, tm
     engine = Fake.of(file)
     assert len(ask(engine, asked(prompt), store).claims) == 1
     assert "no more replies" in ask(engine, asked(prompt), store).note
+
+
+def test_nothing_is_left_out_uncounted(prompt: prompts.Prompt, store: Knowledge) -> None:
+    many = [
+        (f"Malware beacon number {n % 4 + 1} ran on host-{n % 4 + 1}{'.' * (n // 4 + 1)}", f"E{n % 4 + 1}", "")
+        for n in range(12)
+    ]
+    told = json.loads(said(*many))
+    told["claims"] += [{"text": 3}, "no claim"]
+    made = ask(Fake([json.dumps(told)]), asked(prompt), store)
+    assert len(made.claims) == 8
+    assert dict(made.dropped)[Fault.MANY.value] == 4
+    assert dict(made.dropped)[Fault.SHAPE.value] >= 1

@@ -68,10 +68,10 @@ class Colleague:
     """An engine that is opened when it is first asked, and stays open until the end."""
 
     def __init__(self, wish: Wish) -> None:
-        self.wish = wish
-        self.trouble: VedetteError | None = None
         from asyncio import Runner  # which opens a pair of sockets when it first runs
 
+        self.wish = wish
+        self.trouble: VedetteError | None = None
         self._runner = Runner()
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
@@ -143,7 +143,7 @@ class Colleague:
         return found
 
     async def _words(self, skill: Triage, cases: Sequence[Case]) -> None:
-        from asyncio import as_completed
+        from asyncio import gather
 
         from vedette.knowledge.store import Knowledge
         from vedette.skills.triage import engine as words
@@ -154,12 +154,13 @@ class Colleague:
         keys = {case.id: words.key(case, engine.identity, way, redacts) for case in cases}
         fresh = [case for case in cases if said.get(case.id, ("",))[0] != keys[case.id]]
         with Knowledge.open() as store, _progress(len(fresh)) as step:
-            for made in as_completed(
-                [words.worded(case, engine, store, way, _redaction(case) if redacts else None) for case in fresh]
-            ):
-                case = await made
-                self._keep(skill, case, keys[case.id])
+
+            async def put(case: Case) -> None:
+                hiding = _redaction(case) if redacts else None
+                self._keep(skill, await words.worded(case, engine, store, way, hiding), keys[case.id])
                 step()
+
+            await gather(*map(put, fresh))  # broken off together
 
     def _keep(self, skill: Triage, case: Case, key: str) -> None:
         told = case.explanation

@@ -198,8 +198,9 @@ async def _checked(spec: str, context: int, threads: int, told: Callable[[Result
 def _spec(model: str, place: Path | None) -> str:
     """As `engine.open` takes it."""
     from vedette.engine.models import path_of
+    from vedette.engine.open import BACKENDS
 
-    if "://" in model or model.split("/")[0] in ("fake", "obedient", "moody"):
+    if "://" in model or model.partition("/")[0] in set(BACKENDS) - {"gguf"}:
         return model
     return f"gguf/{path_of(model.removeprefix('gguf/'), place)}"
 

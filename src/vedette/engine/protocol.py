@@ -38,7 +38,7 @@ class Budget:
     """What an answer may cost."""
 
     tokens: int = 1_024  # of the answer
-    seconds: float = 600.0  # until the last of it, retries included
+    seconds: float = 600.0  # from its turn until the last of it, retries included
 
 
 BUDGET = Budget()

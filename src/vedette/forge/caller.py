@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vedette.engine.protocol import Budget, Completion, Engine, Finish, Message, Sampling, Schema
+from vedette.engine.protocol import Budget, Completion, Engine, Message, Sampling, Schema
 from vedette.errors import EngineError
 from vedette.forge.ledger import Kept, key
+
+UNANSWERED = "no answer: "  # how the outcome of a row begins that a later run tries again
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,3 @@ class Caller:
         now = time.monotonic()
         self._next = max(now, self._next) + 60 / self.limits.a_minute
         await asyncio.sleep(max(0.0, self._next - now - 60 / self.limits.a_minute))
-
-
-def whole(done: Completion) -> bool:
-    return done.finish is Finish.STOP

@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from vedette.errors import EngineError
-from vedette.forge.caller import Caller, Spent
+from vedette.forge.caller import UNANSWERED, Caller, Spent
 from vedette.forge.example import ANSWER, EXACT, Example, Kind, Source, named
 from vedette.forge.ground import LONGEST, Evidence, looked_up, shown
 from vedette.forge.ledger import Ledger
@@ -126,7 +126,7 @@ class Evolver:
         except Refused as refused:
             return Grown(parent=example.id, outcome=str(refused.why), way=way, routed=routed)
         except EngineError as error:
-            return Grown(parent=example.id, outcome=f"no answer: {error.what}"[:120], way=way, routed=routed)
+            return Grown(parent=example.id, outcome=f"{UNANSWERED}{error.what}"[:120], way=way, routed=routed)
         return Grown(parent=example.id, outcome=EVOLVED, way=way, routed=routed, child=child)
 
     async def _child(self, example: Example, turn: Turn, passages: Sequence[Evidence], key: str) -> Example:
@@ -250,9 +250,10 @@ async def _round(
 
     async def work() -> None:
         for place, example in places:
-            if kept := ledger.row(run, place):
+            kept = ledger.row(run, place)
+            if kept:
                 found[place] = _unpack(kept)
-            else:
+            if not kept or found[place].outcome.startswith(UNANSWERED):
                 turns = [turn for turn in Turn if turn not in ways.get(example.id, ())]
                 found[place] = await evolver.evolved(example, turns, f"{example.id} {number}")
                 ledger.keep_row(run, place, _pack(found[place]))

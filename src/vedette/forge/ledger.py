@@ -86,7 +86,7 @@ class Ledger:
 
     def keep_row(self, run: str, place: int, body: bytes) -> None:
         with self._told():
-            self.db.execute("INSERT OR IGNORE INTO row VALUES(?,?,?)", (run, place, body))
+            self.db.execute("INSERT OR REPLACE INTO row VALUES(?,?,?)", (run, place, body))
 
     def rows(self, run: str) -> Iterator[bytes]:
         """In their order."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from vedette.errors import EngineError
-from vedette.forge.caller import Caller, Spent
+from vedette.forge.caller import UNANSWERED, Caller, Spent
 from vedette.forge.check import faults
 from vedette.forge.example import Example
 from vedette.forge.ground import Grounded, Steps, ground
@@ -63,7 +63,7 @@ async def refined(example: Example, plan: Plan, store: Knowledge) -> Row:
     except Spent:
         raise
     except EngineError as error:
-        return Row(example=example, answer=example.answer, outcome=f"no answer: {error.what}"[:120], grounded=grounded)
+        return Row(example=example, answer=example.answer, outcome=f"{UNANSWERED}{error.what}"[:120], grounded=grounded)
     if found and not accepts(found, plan.marks, example.task):
         why = "facts in doubt" if found.preference in (Preference.REWRITTEN, Preference.TIE) else str(found.preference)
         return Row(example=example, answer=example.answer, outcome=f"judge: {why}", grounded=grounded, judged=found)
@@ -111,8 +111,9 @@ async def _worker(
 ) -> None:  # fmt: skip
     for place, example in places:
         kept = ledger.row(run, place)
-        row = unpack(kept) if kept else await refined(example, plan, store)
-        if kept is None:
+        row = unpack(kept) if kept else None
+        if row is None or row.outcome.startswith(UNANSWERED):
+            row = await refined(example, plan, store)
             ledger.keep_row(run, place, _pack(row))
         told(row)
         await asyncio.sleep(0)

@@ -25,6 +25,7 @@ class Reply(msgspec.Struct, frozen=True):
     claims: tuple[Stated, ...] = ()
     verdict: str = ""  # what the model would decide
     whole: bool = True  # false where the reply broke off behind the last claim
+    odd: int = 0  # entries that are no claims of that shape, or beyond `READ`
 
 
 def schema(exhibits: Sequence[str], verdicts: Sequence[str] = ()) -> Mapping[str, Any]:
@@ -49,15 +50,17 @@ def schema(exhibits: Sequence[str], verdicts: Sequence[str] = ()) -> Mapping[str
 
 def parse(text: str) -> Reply | None:
     """What can be used of a reply: whole claims before it broke off; None where it is no such JSON."""
-    claims = tuple(claim for claim in _whole_claims(text) if claim is not None)
+    found = list(_whole_claims(text))
+    claims = tuple(claim for claim in found if claim is not None)[:READ]
+    odd = len(found) - len(claims)
     try:
         told = json.loads(text)
         verdict = told.get("verdict", "") if isinstance(told, dict) else None
         if not isinstance(verdict, str) or not isinstance(told.get("claims"), list):
             return None
-        return Reply(claims[:READ], verdict)
+        return Reply(claims, verdict, odd=odd)
     except (ValueError, RecursionError):
-        return Reply(claims[:READ], "", whole=False) if claims else None
+        return Reply(claims, "", whole=False, odd=odd) if claims else None
 
 
 class Stream:

@@ -19,7 +19,7 @@ from vedette.errors import EngineError
 from vedette.guard import claims
 from vedette.guard.fence import Exhibit, Untrusted, new_mark, shown
 from vedette.guard.neutralise import printable
-from vedette.guard.verify import Ground, Kept
+from vedette.guard.verify import Fault, Ground, Kept
 from vedette.knowledge.store import Knowledge
 from vedette.types import Claim, Explanation, Provenance
 
@@ -78,7 +78,7 @@ async def explain(
     return Explanation(
         claims=tuple(listener.claims),
         raise_to=_raised(asked, reply.verdict if reply else "", listener.kept),
-        dropped=tuple(sorted((str(fault), n) for fault, n in ground.dropped.items())),
+        dropped=tuple(sorted((str(fault), n) for fault, n in ground.dropped.items() if n)),
         unread=left,
         note=note,
         by=_provenance(engine, asked, way, mark, done, hiding),
@@ -107,6 +107,7 @@ class _Listener:
 
     def read(self, reply: claims.Reply) -> None:
         """The whole answer, unless it was heard."""
+        self._ground.dropped[Fault.SHAPE] += reply.odd
         for stated in () if self._told else reply.claims:
             self._take(stated)
 
@@ -115,7 +116,10 @@ class _Listener:
             text, quote = self._hiding.restore(stated.text), self._hiding.restore(stated.quote)
             stated = claims.Stated(text, stated.evidence, quote)
         for kept in self._ground.one(stated):
-            if any(kept.text == before.text for before in self.kept) or len(self.kept) >= claims.MOST:
+            if any(kept.text == before.text for before in self.kept):
+                continue
+            if len(self.kept) >= claims.MOST:
+                self._ground.dropped[Fault.MANY] += 1
                 continue
             self.kept.append(kept)
             refs = tuple(dict.fromkeys(self._refs[uid] for uid in kept.evidence))

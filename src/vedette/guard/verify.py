@@ -15,11 +15,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 from vedette.guard.claims import Stated
 from vedette.guard.fence import Exhibit, plain
 from vedette.guard.wording import NEUTRAL, calming, folded, telling
-from vedette.knowledge.ids import State, mentions
+from vedette.knowledge.ids import Mention, State, mentions
 from vedette.knowledge.store import Knowledge
 
 REPEATED = 4  # words in a row that are no coincidence
@@ -41,6 +42,8 @@ class Fault(StrEnum):
     CALMS = "argues for less concern than the decision has"
     UNSUPPORTED = "shares too few words with its evidence"
     LENGTH = "is longer than a claim may be"
+    SHAPE = "is no claim of the shape that was asked for"
+    MANY = "comes after as many claims as are shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +98,17 @@ class Ground:
         return []
 
     def _fault(self, sentence: str, cited: Sequence[Exhibit]) -> Fault | None:
+        ids = cache(lambda: mentions(sentence, self.store))
+        bare = cache(lambda: _bare(sentence, ids()))
         checks: tuple[tuple[Fault, Callable[[], bool]], ...] = (
             (Fault.LENGTH, lambda: len(sentence) > _LONGEST),
             (Fault.ACTIVE, lambda: _active(sentence)),
             (Fault.LANGUAGE, lambda: _foreign(sentence) > FOREIGN),
             (Fault.REPEATS, lambda: not self._attackers.isdisjoint(_runs(sentence))),
             (Fault.CALMS, lambda: not self.calm and self._calms(sentence, cited)),
-            (Fault.ID, lambda: self._strange_id(sentence)),
-            (Fault.NUMBER, lambda: not _numbers(self._bare(sentence)) <= _allowed(self.decision, cited)),
-            (Fault.NAME, lambda: not _names(self._bare(sentence)) <= _named(self.decision, cited)),
+            (Fault.ID, lambda: any(map(self._strange, ids()))),
+            (Fault.NUMBER, lambda: not _numbers(bare()) <= _allowed(self.decision, cited)),
+            (Fault.NAME, lambda: not _names(bare()) <= _named(self.decision, cited)),
             (Fault.UNSUPPORTED, lambda: self._grounded(sentence, cited) < GROUNDED),
         )
         return next((fault for fault, is_so in checks if is_so()), None)
@@ -113,15 +118,8 @@ class Ground:
         said = folded(" ".join(e.facts for e in cited))
         return any(words not in said for words in calming(sentence))
 
-    def _strange_id(self, sentence: str) -> bool:
-        found = mentions(sentence, self.store)
-        return any(m.state is State.UNKNOWN or m.kind is None or m.id not in self._ids for m in found)
-
-    def _bare(self, sentence: str) -> str:
-        """Without ids, which are checked on their own."""
-        for mention in reversed(mentions(sentence, self.store)):
-            sentence = sentence[: mention.start] + sentence[mention.end :]
-        return _CITATION.sub(" ", sentence)
+    def _strange(self, mention: Mention) -> bool:
+        return mention.state is State.UNKNOWN or mention.kind is None or mention.id not in self._ids
 
     def _grounded(self, sentence: str, cited: Sequence[Exhibit]) -> float:
         words = telling(sentence)
@@ -146,6 +144,13 @@ _COUNTS = "two three four five six seven eight nine ten eleven twelve"
 _NUMBER_WORDS = {word: str(number) for number, word in enumerate(_COUNTS.split(), 2)}
 _DATE, _TIME = re.compile(r"\d{4}-\d\d-\d\d"), re.compile(r"(\d\d:\d\d)(:\d\d)?")
 _NAME = re.compile(r"[\w$@.:/\\~%+-]*[\w$]")
+
+
+def _bare(sentence: str, ids: Sequence[Mention]) -> str:
+    """Without ids, which are checked on their own."""
+    for mention in reversed(ids):
+        sentence = sentence[: mention.start] + sentence[mention.end :]
+    return _CITATION.sub(" ", sentence)
 
 
 def _sentences(text: str) -> Iterator[str]:

@@ -73,7 +73,18 @@ class Served:
         return self.server.identity
 
     async def count(self, messages: Sequence[Message]) -> int:
-        return await self.server.count(messages)
+        """As long as a server that is away may come back, it is asked again."""
+        wait = FIRST_WAIT
+        while True:
+            try:
+                found = await self.server.count(messages)
+            except Away as exc:
+                self._lost(exc)
+            else:
+                self._gone_since = None
+                return found
+            await asyncio.sleep(wait * (0.5 + random.random()))
+            wait = min(2 * wait, LONGEST_WAIT)
 
     async def generate(
         self,
@@ -87,7 +98,7 @@ class Served:
         await self._fits(messages, budget)
         body = self._body(messages, schema, budget, sampling)
         try:
-            async with asyncio.timeout(budget.seconds), self._room:
+            async with self._room, asyncio.timeout(budget.seconds):
                 return await self._retried(body, messages, budget, told)
         except TimeoutError as exc:
             remedy = "give it more time, a smaller model, or fewer tokens"
@@ -179,7 +190,7 @@ class Served:
     async def _completed(self, reply: Reply, messages: Sequence[Message], seconds: float) -> Completion:
         tokens_in = reply.tokens_in or await self.count(messages)
         words = sum(len(m.content.split()) for m in messages)
-        if reply.tokens_in and reply.tokens_in + reply.cached < words:
+        if reply.tokens_in and reply.tokens_in < words:
             what = f"it read {reply.tokens_in:,} tokens of a prompt of {words:,} words: the rest was cut"
             raise self._error(what, self.server.wider)
         text, finish = thoughtless("".join(reply.text)), reply.finish or Finish.STOP
@@ -210,6 +221,10 @@ class Served:
         return EngineError(what, where=f"{self.identity.backend} {self.identity.name}", remedy=remedy)
 
 
+class Away(EngineError):
+    """No server answers, for now."""
+
+
 class _Broken(Exception):
     """A stream that did not come to its end."""
 
@@ -232,7 +247,7 @@ class _Get:
             return await self._client.post(url, body=dict(body), cast_to=object, options={"timeout": LOADS})
         except openai.APIConnectionError as exc:
             what, remedy = f"no server answers: {_said(exc)}", "start it, or correct the address"
-            raise EngineError(what, where=self.address, remedy=remedy) from exc
+            raise Away(what, where=self.address, remedy=remedy) from exc
         except openai.APIStatusError as exc:
             if exc.status_code in (401, 403):
                 what = f"it refuses: {exc.status_code}"

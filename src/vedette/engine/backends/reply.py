@@ -18,7 +18,7 @@ class Reply:
         self.text: list[str] = []
         self.finish: Finish | None = None
         self.model = ""
-        self.tokens_in = self.tokens_out = self.cached = 0
+        self.tokens_in = self.tokens_out = 0
         self.logprobs: list[tuple[str, float]] = []
         self._length, self._pieces, self._tokens = 0, 0, tokens
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -47,15 +46,6 @@ async def worded(case: Case, engine: Engine, store: Knowledge, way: Way, hiding:
     """The case with a model's explanation, which has a note instead of claims where the model failed."""
     explanation = await explain(engine, asked(case), store, way, hiding=hiding)
     return msgspec.structs.replace(case, explanation=explanation)
-
-
-async def all_worded(
-    cases: Sequence[Case], engine: Engine, store: Knowledge, way: Way, hidings: Hidings | None = None
-) -> list[Case]:
-    """In the order given; as many at once as the engine answers."""
-    return await asyncio.gather(
-        *(worded(case, engine, store, way, hidings(case) if hidings else None) for case in cases)
-    )
 
 
 def decided(case: Case) -> Exhibit:
