@@ -30,12 +30,12 @@ $(VENV)/installed: requirements/dev.txt pyproject.toml | $(PY)
 	@$(PY) $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/installed-train: requirements/train.txt $(VENV)/installed
-	@$(PY) $(PIP) --require-hashes -r requirements/train.txt
+$(VENV)/installed-fit: requirements/fit.txt $(VENV)/installed
+	@$(PY) $(PIP) --require-hashes -r requirements/fit.txt
 	@touch $@
 
-$(VENV)/installed-torch: requirements/torch.txt $(VENV)/installed-train
-	@$(PY) $(PIP) --require-hashes -r requirements/torch.txt
+$(VENV)/installed-train: requirements/train.txt $(VENV)/installed-fit
+	@$(PY) $(PIP) --require-hashes -r requirements/train.txt
 	@touch $@
 
 $(VENV)/installed-bench: requirements/bench.txt $(VENV)/installed
@@ -56,7 +56,7 @@ demo: $(VENV)/installed ## a made-up office day: thousands of alerts become a sh
 test: $(VENV)/installed ## run the tests
 	$(PY) -m pytest -q -m "not train and not bench and not forge"
 
-lint: $(VENV)/installed-train ## format, lint, types, import contracts
+lint: $(VENV)/installed-fit ## format, lint, types, import contracts
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -68,9 +68,9 @@ format: $(VENV)/installed ## let ruff format and sort
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-train-test: $(VENV)/installed-train ## the tests of the training; those of the experts need the CPU build of PyTorch
-	@$(MAKE) --no-print-directory $(VENV)/installed-torch || \
-		echo "PyTorch's CPU build was not installed, pip says why above: the tests of the experts' training are skipped" >&2
+train-test: $(VENV)/installed-fit ## the tests of the training; most need the CPU build of PyTorch
+	@$(MAKE) --no-print-directory $(VENV)/installed-train || \
+		echo "PyTorch's CPU build was not installed, pip says why above: the tests that need it are skipped" >&2
 	$(PY) -m pytest -q -m train
 
 # The tools for the tests come in only after the size of the core was measured.
@@ -89,7 +89,7 @@ wheel-check: $(VENV)/installed ## build the wheel, install it alone, run the tes
 RUNS = build/bench
 CTI = cti-mcq cti-rcm cti-rcm-2021 cti-rcm-2000 cti-vsp cti-ate cti-taa
 
-bench: $(VENV)/installed-train ## CTI-Bench on the embedded models and TF-IDF, over ../shared/data; writes build/bench/report.html
+bench: $(VENV)/installed-fit ## CTI-Bench on the embedded models and TF-IDF, over ../shared/data; writes build/bench/report.html
 	for model in embedded constant chance; do \
 		$(VENV)/bin/vedette bench run $(CTI) --model vedette/$$model --out $(RUNS) || exit 1; done
 	test -e $(RUNS)/cti-ate.tf-idf.zero-shot || $(PY) bench/experts_baseline.py --runs $(RUNS) --out $(RUNS)/tf-idf.json
@@ -104,7 +104,7 @@ forge-test: $(VENV)/installed-forge ## the tests of near duplicates and of Ray's
 bench-triage: $(VENV)/installed ## speed and memory of triage
 	$(PY) bench/triage.py
 
-bench-triage-quality: $(VENV)/installed-train ## how good triage's queue is
+bench-triage-quality: $(VENV)/installed-fit ## how good triage's queue is
 	$(PY) bench/triage_quality.py
 
 bench-knowledge: $(VENV)/installed ## speed and memory of the knowledge store, over ../shared/data
@@ -140,10 +140,11 @@ bench-injection: $(VENV)/installed ## every attack string in every field of ever
 lock: ## renew requirements/*.txt within the floors of pyproject.toml
 	$(LOCK) -o requirements/run.txt
 	$(LOCK) -c requirements/run.txt --group dev -o requirements/dev.txt
-	$(LOCK) -c requirements/run.txt --extra train -o requirements/train.txt
+	$(LOCK) -c requirements/run.txt --extra fit -o requirements/fit.txt
 	$(LOCK) -c requirements/run.txt -c requirements/dev.txt --extra forge --extra scale -o requirements/forge.txt
 	$(LOCK) -c requirements/run.txt -c requirements/dev.txt --extra bench --extra slm --group models -o requirements/bench.txt
-	echo "$(TORCH)" | $(LOCK_TORCH) -c requirements/run.txt -c requirements/train.txt -c - --extra torch -o requirements/torch.txt
+	echo "$(TORCH)" | $(LOCK_TORCH) -c requirements/run.txt -c requirements/fit.txt -c requirements/bench.txt -c - \
+		--extra train --extra qlora --extra slm -o requirements/train.txt
 
 clean: ## remove what was built, the virtual environment too
 	rm -rf build dist $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

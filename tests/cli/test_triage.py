@@ -383,7 +383,7 @@ def test_training_without_its_libraries_says_what_to_install(vedette: Vedette, t
         before="import sys; sys.modules['numpy'] = None\n",
     )
     assert done.code == 2
-    assert "pip install 'vedette[train]'" in done.err
+    assert "pip install 'vedette[fit]'" in done.err
 
 
 def test_an_out_folder_is_never_taken_for_input(vedette: Vedette, alerts: Path) -> None:

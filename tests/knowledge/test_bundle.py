@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vedette import signing
 from vedette.errors import ArtefactError, InputError, OutputError, VedetteError
-from vedette.knowledge import bundle, signing
+from vedette.knowledge import bundle
 from vedette.knowledge.bundle import open_bundle, write_bundle
 from vedette.knowledge.record import Kind, Record, Text, digest, encode
 from vedette.knowledge.unit import Unit, content_hash

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from vedette import signing
 from vedette.errors import ArtefactError, ConfigError, InputError
-from vedette.knowledge import signing
 from vedette.knowledge.build import units
 from vedette.knowledge.exchange import export_store, import_bundle, is_bundle
 from vedette.knowledge.write import Change

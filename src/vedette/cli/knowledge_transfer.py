@@ -99,9 +99,9 @@ def import_(
     answers; what it was before stays for `diff`. A source that cannot be used keeps its last good records and stops
     no other one; the exit code is 3 then.
     """
+    from vedette import signing
     from vedette.cli import knowledge_reports as reports
     from vedette.cli.terminal import progress, show, show_json
-    from vedette.knowledge import signing
     from vedette.knowledge.build import import_sources
     from vedette.knowledge.exchange import import_bundle, is_bundle
     from vedette.knowledge.store import default_path
@@ -139,8 +139,8 @@ def export(
 
     It can be imported at a site without a network.
     """
+    from vedette import signing
     from vedette.cli.terminal import plural
-    from vedette.knowledge import signing
     from vedette.knowledge.exchange import export_store
     from vedette.knowledge.store import default_path
 
@@ -161,7 +161,7 @@ def keygen(
 
     The private one signs, the public one lets others check (Ed25519).
     """
-    from vedette.knowledge import signing
+    from vedette import signing
 
     if not name.strip(". ") or Path(name).name != name:
         raise ConfigError(f"'{name}' cannot begin a file's name", where="--name", remedy="choose a word, as vedette")

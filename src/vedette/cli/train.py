@@ -12,7 +12,8 @@ from vedette.errors import ConfigError
 _DATA, _WORK = Path("../shared/data"), Path("build/experts")
 
 app = typer.Typer(
-    help="Train from labelled data (needs the extra: pip install 'vedette[train]').", no_args_is_help=True
+    help="Train from labelled data, and language models from the forge's (needs an extra: pip install 'vedette[train]').",
+    no_args_is_help=True,
 )
 
 
@@ -31,7 +32,7 @@ def triage(
     try:
         from vedette.train.release import release
     except ModuleNotFoundError as error:
-        raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[train]'") from error
+        raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[fit]'") from error
     model = release(data, benchmarks, out)
     print(f"{out / 'model.json'}: {model.name}, escalates from {model.escalate:.2f}")
 
@@ -48,7 +49,7 @@ def encoder(
     try:
         from vedette.train.encoder import Places, Recipe, train
     except ModuleNotFoundError as error:
-        raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[train,torch]'") from error
+        raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[train]'") from error
     from vedette.config import load_toml
 
     for found in train(load_toml(recipe, Recipe), Places(data, benchmarks, teacher), out):
@@ -72,7 +73,7 @@ def experts(
         from vedette.train import experts_finish
         from vedette.train.experts import Places
     except ModuleNotFoundError as error:
-        remedy = "pip install 'vedette[train,torch]'"
+        remedy = "pip install 'vedette[train]'"
         raise ConfigError(f"training needs {error.name}", remedy=remedy) from error
     places = Places(data, benchmarks or data / "bench", base)
     for line in experts_finish.train(recipe, places, work, out, seed):

@@ -24,10 +24,9 @@ import msgspec
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from vedette import __version__
+from vedette import __version__, signing
 from vedette.errors import ArtefactError, InputError
 from vedette.inflate import Peekable, expand
-from vedette.knowledge import signing
 from vedette.knowledge.record import digest
 from vedette.knowledge.unit import Count, Sha256, Unit, content_hash
 from vedette.manifest import output_error

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from vedette import signing
 from vedette.errors import ArtefactError, ConfigError, InputError
-from vedette.knowledge import build, facts, schema, signing
+from vedette.knowledge import build, facts, schema
 from vedette.knowledge.bundle import Contents, open_bundle, write_bundle
 from vedette.knowledge.unit import Unit
 

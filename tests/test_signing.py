@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vedette import signing
 from vedette.errors import ArtefactError, ConfigError, OutputError
-from vedette.knowledge import signing
 
 posix = pytest.mark.skipif(os.name != "posix", reason="no modes of files here")
 

@@ -1,4 +1,4 @@
-"""Ed25519 keys and signatures: who vouches for a bundle.
+"""Ed25519 keys and signatures: who vouches for a bundle or a model.
 
 A key's id is short, for people and messages; trust rests on the public keys that the owner keeps. Keys are PEM files
 (PKCS #8 and SubjectPublicKeyInfo), so that other tools can make and check them.

@@ -1,0 +1,1 @@
+"""Language models: from the forge's rows to a model that serves."""
