@@ -12,7 +12,7 @@ from vedette.errors import ConfigError
 _DATA, _WORK = Path("../shared/data"), Path("build/experts")
 
 app = typer.Typer(
-    help="Train from labelled data, and language models from the forge's (needs an extra: pip install 'vedette[train]').",
+    help="Train from labelled data, and language models from the forge's: pip install 'vedette[train]'.",
     no_args_is_help=True,
 )
 
