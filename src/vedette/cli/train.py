@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vedette.cli import train_sft
 from vedette.errors import ConfigError
 
 _DATA, _WORK = Path("../shared/data"), Path("build/experts")
@@ -78,3 +79,6 @@ def experts(
     places = Places(data, benchmarks or data / "bench", base)
     for line in experts_finish.train(recipe, places, work, out, seed):
         print(line, flush=True)
+
+
+app.command("sft")(train_sft.sft)

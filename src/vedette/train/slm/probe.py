@@ -1,0 +1,76 @@
+"""Questions that a model answers while it learns, or after; only exact answers count."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from vedette.train.slm import curve, template
+from vedette.train.slm.attention import NAME
+from vedette.train.slm.model import Opened
+from vedette.train.slm.rows import ANSWER, Row
+
+AT_ONCE = 32  # questions
+LONGEST = 320  # tokens of an answer
+
+
+def asker(asked: Sequence[Row]) -> Callable[[Opened], curve.Probe]:
+    def probe(opened: Opened) -> curve.Probe:
+        tasks: dict[str, tuple[int, int]] = {}
+        for row, said in zip(asked, answers(opened, asked), strict=True):
+            good, all_ = tasks.get(row.task, (0, 0))
+            tasks[row.task] = good + right(row, said), all_ + 1
+        return curve.Probe(step=0, right=sum(n for n, _ in tasks.values()), n=len(asked), tasks=tasks)
+
+    return probe
+
+
+def right(row: Row, said: str) -> bool:
+    """The row's exact answer in the last line, or equal JSON."""
+    if row.kind == "json-extraction":
+        return _json(said) is not None and _json(said) == _json(row.answer)
+    lines = [line for line in said.strip().splitlines() if line.startswith(ANSWER)]
+    return len(lines) == 1 and said.strip().endswith(lines[0]) and lines[0] == f"{ANSWER}{row.final}"
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def answers(opened: Opened, asked: Sequence[Row], longest: int = LONGEST) -> list[str]:
+    """The likeliest answer to each, in their order."""
+    was_training, packed = opened.model.training, opened.packed
+    opened.model.eval()
+    if packed:
+        opened.core.set_attn_implementation("sdpa")
+    try:
+        with torch.no_grad(), torch.autocast(opened.core.device.type, torch.bfloat16):
+            found = dict(_answers(opened, asked, longest))
+    finally:
+        if packed:
+            opened.core.set_attn_implementation(NAME)
+        opened.model.train(was_training)
+    return [found[place] for place in range(len(asked))]
+
+
+def _answers(opened: Opened, asked: Sequence[Row], longest: int) -> Iterator[tuple[int, str]]:
+    words = opened.tokenizer
+    words.padding_side = "left"
+    prompts = [template.prompt(words, row.messages[:-1]) for row in asked]
+    order = sorted(range(len(asked)), key=lambda place: len(prompts[place]))
+    for start in range(0, len(order), AT_ONCE):
+        some = order[start : start + AT_ONCE]
+        put = words([prompts[place] for place in some], return_tensors="pt", padding=True, add_special_tokens=False)
+        put = {name: put[name].to(opened.core.device) for name in ("input_ids", "attention_mask")}
+        done = opened.core.generate(
+            **put, max_new_tokens=longest, do_sample=False, use_cache=True, pad_token_id=words.pad_token_id,
+            eos_token_id=words.convert_tokens_to_ids(words.eos_token),
+        )  # fmt: skip
+        told = words.batch_decode(done[:, put["input_ids"].shape[1] :], skip_special_tokens=True)
+        yield from zip(some, told, strict=True)
