@@ -30,7 +30,7 @@ def sft(
     base: Base = None,
     threads: Threads = 0,
 ) -> None:
-    """Instruction data → a model: full, LoRA or QLoRA, as the recipe says. Several cards: torchrun -m vedette train sft …"""
+    """Instruction data → a model: full, LoRA or QLoRA, as the recipe says. Several cards: torchrun -m vedette …"""
     train = _imported("sft")
     from vedette.train.slm.sft import Places
 
@@ -67,7 +67,7 @@ def _told(done: Done, out: Path, work: Path) -> None:
             print(
                 f"{side}: {tally.used:,} of {tally.read:,} rows, {tally.tokens:,} tokens, {tally.answers:,} to be said"
             )
-        for why, count in tally.left.most_common():
+        for why, count in tally.left.items():
             print(f"  left out: {why}: {count:,}, first {tally.places[why][0]}")
     outcome = done.outcome
     if outcome.stopped:

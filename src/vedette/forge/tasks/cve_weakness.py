@@ -61,7 +61,7 @@ def choice(world: World, rng: Random) -> Iterator[Draft]:
 
 
 def closed(world: World, rng: Random) -> Iterator[Draft]:
-    for entry, text, root in rooted(world, rng, CLOSED * READ):
+    for entry, text, root in rooted(world, rng, CLOSED * READ * 5):
         yield Draft(
             (entry.id,), root.id, _slots(entry, text, root), keep=(root.label,), sources=(root.id,), difficulty=2
         )

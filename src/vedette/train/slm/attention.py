@@ -53,7 +53,7 @@ def _no_mask(*_: Any, **__: Any) -> None:
 def _attend(
     module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Any, scaling: float, **more: Any
 ) -> tuple[Tensor, None]:
-    """query: (1, heads, tokens, values); key, value: (1, kv heads, tokens, values); gives (1, tokens, heads, values)."""
+    """query: (1, heads, tokens, values); key, value: the same of fewer heads; gives (1, tokens, heads, values)."""
     rows = [part[0].transpose(0, 1) for part in (query, key, value)]  # (tokens, heads, values)
     if not more["groups"]:
         return _varlen()(*rows, more["bounds"], more["longest"], scaling)[None], None

@@ -1,6 +1,6 @@
-"""Gradient descent over packs, the same on one process and on many, and the same again when it was killed.
+"""Gradient descent over packs, the same on one process and on many, and again when it was killed.
 
-All chance is a function of seed and step, and the order of the data is a list: step n does the same, whatever was before.
+All chance is a function of seed and step, and the order of the data is a list: a step is the same wherever one begins.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Stage:
     curriculum: bool
     mark: str  # hash of all that a resumed run must have in common with the one before
     probe: Probe | None = None
-    probe_every: int = 0
+    probe_every: int = 1
     probe_patience: int = 0
 
 
@@ -135,7 +135,7 @@ class Fit:
             self._step()
             if state.step % learning.measure == 0 or state.step == self.steps:
                 self._measure()
-            if self.stage.probe and self.stage.probe_every and state.step % self.stage.probe_every == 0:
+            if self.stage.probe and (state.step % self.stage.probe_every == 0 or state.step == self.steps):
                 self._probe()
             if state.step % learning.save == 0 or state.step == self.steps:
                 self._save()

@@ -47,12 +47,10 @@ def put(tokens: Tokens, pack: Sequence[int], device: torch.device, size: int = 0
     if spare := -len(places) % STEP:
         places, targets = np.append(places, np.zeros(spare, np.int64)), np.append(targets, np.full(spare, IGNORED))
     positions = np.concatenate([np.arange(length) for length in lengths])
-    sent = (
-        torch.from_numpy(part).to(device, torch.long, non_blocking=True)
-        for part in (ids, positions, places, ids[places + 1])
+    row, where, asked, said = (
+        torch.from_numpy(part).to(device, torch.long) for part in (ids, positions, places, targets)
     )
-    row, where, asked, targets = sent
-    return Packed(row[None], where[None], asked, targets, texts)
+    return Packed(row[None], where[None], asked, said, texts(lengths, device))
 
 
 class Learner(nn.Module):

@@ -13,7 +13,7 @@ from vedette.train.slm.attention import NAME
 from vedette.train.slm.model import Opened
 from vedette.train.slm.rows import ANSWER, Row
 
-AT_ONCE = 32  # questions
+AT_ONCE = 64  # questions
 LONGEST = 320  # tokens of an answer
 
 

@@ -58,6 +58,9 @@ class Data(Settings):
     too_long: Literal["leave-out", "refuse"] = Field(
         default="leave-out", description="rows over `longest`: counted and left out, or an error. Never cut"
     )
+    learn: Literal["answers", "everything"] = Field(
+        default="answers", description="what the model learns to say; everything: the questions, too"
+    )
     curriculum: bool = Field(default=True, description="rows in the order of the file, else shuffled in each epoch")
     tasks: tuple[str, ...] = Field(default=(), description="beginnings of tasks' names; empty: all")
     each: int = Field(default=0, ge=0, description="rows of a task at most; 0: all")

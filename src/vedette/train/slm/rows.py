@@ -45,13 +45,13 @@ class Tally:
     used: int = 0
     tokens: int = 0
     answers: int = 0  # tokens that the model learns to say
-    left: Counter[str] = field(default_factory=Counter)
+    left: dict[str, int] = field(default_factory=dict)
     places: dict[str, list[str]] = field(default_factory=dict)
-    tasks: Counter[str] = field(default_factory=Counter)
-    licences: Counter[str] = field(default_factory=Counter)
+    tasks: dict[str, int] = field(default_factory=dict)
+    licences: dict[str, int] = field(default_factory=dict)
 
     def leave(self, why: str, place: str) -> None:
-        self.left[why] += 1
+        _add(self.left, why)
         told = self.places.setdefault(why, [])
         if len(told) < TOLD:
             told.append(place)
@@ -141,9 +141,10 @@ def tokenised(
             elif not found[1].any():
                 tally.leave("nothing of it is said by the model", place)
             else:
+                said = np.ones_like(found[1]) if wanted.learn == "everything" else found[1]
                 ids.append(found[0])
-                own.append(found[1])
-                _count(tally, row, found)
+                own.append(said)
+                _count(tally, row, (found[0], said))
         step(tally.read)
     if not ids:
         faults = "; ".join(f"{why}: {count:,}, first {tally.places[why][0]}" for why, count in tally.left.items())
@@ -194,5 +195,10 @@ def _count(tally: Tally, row: Row, found: tuple[NDArray[np.int32], NDArray[np.bo
     tally.used += 1
     tally.tokens += len(found[0])
     tally.answers += int(found[1].sum())
-    tally.tasks[row.task] += 1
-    tally.licences.update(dict.fromkeys((one.strip() for one in row.licence.split(";") if one.strip()), 1))
+    _add(tally.tasks, row.task)
+    for licence in {one.strip() for one in row.licence.split(";")} - {""}:
+        _add(tally.licences, licence)
+
+
+def _add(counts: dict[str, int], what: str) -> None:
+    counts[what] = counts.get(what, 0) + 1

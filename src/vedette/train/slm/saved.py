@@ -1,4 +1,4 @@
-"""Checkpoints and results on the disk: tensors in safetensors, a manifest last, nothing half-written that looks whole."""
+"""Checkpoints and results on the disk: safetensors, a manifest last, and nothing half-written that looks whole."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def save(path: Path, model: Any, optimiser: torch.optim.Optimizer | None, state:
         if optimiser is not None:
             save_file(_moments(weights, optimiser), filling / OPTIMISER)
         (filling / STATE).write_bytes(orjson.dumps(dict(state), option=orjson.OPT_INDENT_2))
-        manifest.write(filling / manifest.FILE_NAME, outputs=[one for one in filling.iterdir()])
+        manifest.write(filling / manifest.FILE_NAME, outputs=list(filling.iterdir()))
 
 
 def load(path: Path, model: Any, optimiser: torch.optim.Optimizer | None) -> dict[str, Any]:

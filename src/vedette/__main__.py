@@ -1,0 +1,5 @@
+"""`python -m vedette`, and `torchrun -m vedette train …`."""
+
+from vedette.cli import main
+
+main()
