@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 NAME = "vedette-packed"
+HALF = (torch.bfloat16, torch.float16)
 SHORTEST = 32  # tokens of a text on average, below which the size of `bounds` is not fixed
 
 
@@ -98,6 +99,8 @@ def _varlen() -> Any:
     def attend(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, longest: int, scale: float) -> Tensor:
         if "enable_gqa" not in takes and (times := query.shape[1] // key.shape[1]) > 1:
             key, value = key.repeat_interleave(times, 1), value.repeat_interleave(times, 1)
+        half = value.dtype if value.dtype in HALF else torch.bfloat16  # a norm leaves queries and keys in float32
+        query, key, value = (part.to(half) for part in (query, key, value))
         own = {"scale": scale} if "scale" in takes else {}
         found: Tensor = varlen_attn(query, key, value, bounds, bounds, longest, longest, **options, **own)
         return found

@@ -106,5 +106,4 @@ def _moments(weights: Mapping[str, Tensor], optimiser: torch.optim.Optimizer) ->
 def _put_back(weights: Mapping[str, Tensor], optimiser: torch.optim.Optimizer, kept: Mapping[str, Tensor]) -> None:
     for place, value in kept.items():
         key, _, name = place.partition(" ")
-        one = weights[name]
-        optimiser.state[one][key] = value if key == "step" else value.to(one.device)
+        optimiser.state[weights[name]][key] = value.to(weights[name].device)  # fused: its step, too
