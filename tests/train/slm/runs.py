@@ -25,7 +25,7 @@ def events(count: int, every: int = 4, why: str = "done", scale: float = 1.0) ->
     for number in range(1, count + 1):
         loss = scale * (2 + 6 * exp(-40 * number / 8 / count) + 0.2 * sin(7 * number))
         rate = 3e-4 * min(1, 10 * number / count) * (1 - 0.9 * number / count)
-        found.append(step(number, steps=count, loss=loss, rate=rate))
+        found.append(step(number, steps=count, epoch=number / count, loss=loss, rate=rate))
         if number % every == 0:
             found.append(Dev(number, scale * (2.2 + 6 * exp(-5 * number / count)), 1_000))
             right = 64 * number // count // 2

@@ -25,7 +25,7 @@ any_event: st.SearchStrategy[Event] = st.one_of(
         tokens_per_second=numbers, mfu=numbers | st.none(), memory=steps_of | st.none(), time=st.text(max_size=20),
     ),
     st.builds(Dev, steps_of, numbers | st.none(), steps_of),
-    st.builds(Probe, steps_of, st.just(3), st.just(8), st.dictionaries(st.text(max_size=8), st.just((1, 4)), max_size=3)),
+    st.builds(Probe, steps_of, st.just(3), st.just(8), st.dictionaries(st.text(max_size=8), st.just((1, 4)))),
     st.builds(Resume, steps_of),
     st.builds(Stop, steps_of, st.text(max_size=20)),
 )  # fmt: skip

@@ -151,7 +151,8 @@ def log_ticks(low: float, high: float) -> list[float]:
     least, most = floor(log10(low)), ceil(log10(high))
     parts = next((parts for decades, parts in _LOG if log10(high / low) <= decades), (1.0,))
     every = ceil((most - least) / 8) if parts == (1.0,) else 1
-    found = [part * 10.0**power for power in range(least, most + every + 1, every) for part in parts]
+    powers = range(least - every, most + every + 1, every)  # wider by one at each end, as logarithms are rounded
+    found = [part * 10.0**power for power in powers for part in parts]
     inner = [level for level in found if low < level < high]
     below, above = [level for level in found if level <= low], [level for level in found if level >= high]
     return [below[-1], *inner, above[0]]

@@ -228,6 +228,7 @@ class Tail:
 
     def __init__(self, path: Path) -> None:
         self.run = Run()
+        self.anew = False  # the last look found a file that was not followed before
         self._path = path
         self._file = (0, 0)  # device and inode
         self._at = 0
@@ -237,7 +238,8 @@ class Tail:
         try:
             with self._path.open("rb") as file:
                 about = os.fstat(file.fileno())
-                if (about.st_dev, about.st_ino) != self._file or about.st_size < self._at:
+                self.anew = (about.st_dev, about.st_ino) != self._file or about.st_size < self._at
+                if self.anew:
                     self._file, self._at, self.run = (about.st_dev, about.st_ino), 0, Run()
                 file.seek(self._at)
                 whole, end, _ = file.read().rpartition(b"\n")
