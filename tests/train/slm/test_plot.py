@@ -8,7 +8,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vedette.errors import ConfigError
@@ -188,6 +188,8 @@ def test_any_run_can_be_drawn(found: list[Event], name: str) -> None:
 
 
 @given(st.floats(-1e100, 1e100), st.floats(-1e100, 1e100), st.integers(2, 9))
+@example(0.0, 5e-324, 2)
+@example(7.0, 7.0, 5)
 def test_ticks_hold_the_range(one: float, other: float, most: int) -> None:
     low, high = sorted((one, other))
     found = ticks(low, high, most)
@@ -199,6 +201,7 @@ def test_ticks_hold_the_range(one: float, other: float, most: int) -> None:
 
 
 @given(st.floats(1e-99, 1e100), st.floats(3.1, 1e50))
+@example(9.99999999999992e49, 4.0)
 def test_logarithmic_ticks_hold_the_range(low: float, times: float) -> None:
     high = min(low * times, 1e100)
     if high <= 3 * low:
@@ -237,3 +240,27 @@ def test_a_chart_in_its_shape() -> None:
 def test_some_are_evenly_spaced() -> None:
     assert some(range(10), 4) == [0, 3, 6, 9]
     assert some(range(3), 4) == [0, 1, 2]
+
+
+# -- colours ------------------------------------------------------------------------------------
+
+LIGHT, DARK = (
+    dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", block)) for block in STYLE.read_text("utf-8").split(":root {")[1:3]
+)
+
+
+def luminance(colour: str) -> float:
+    parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+LEAST = [("ink", 4.5), ("dim", 4.5), ("own", 4.5), *((f"r{place}", 3.0) for place in range(MOST))]
+
+
+@pytest.mark.parametrize(("name", "least"), LEAST)
+@pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])
+def test_text_and_lines_stand_out(scheme: dict[str, str], name: str, least: float) -> None:
+    """WCAG 2 AA: 4.5 to 1 for text, 3 to 1 for what is drawn."""
+    low, high = sorted((luminance(scheme[name]), luminance(scheme["paper"])))
+    assert (high + 0.05) / (low + 0.05) >= least

@@ -138,8 +138,11 @@ def _aside(chart: Chart) -> Sequence[float]:
 
 def ticks(low: float, high: float, most: int) -> list[float]:
     """Round numbers, about `most` of them, the first at or below `low`, the last at or above `high`."""
-    if high - low <= max(1e-290, 1e-9 * max(abs(low), abs(high))):
-        low, high = min(low, 0.0) if low else 0.0, max(high, 0.0) if high else 1.0
+    farthest = max(abs(low), abs(high))
+    if farthest < 1e-290:
+        low, high = 0.0, 1.0
+    elif high - low <= 1e-9 * farthest:
+        low, high = min(low, 0.0), max(high, 0.0)
     rough = (high - low) / most
     power = 10.0 ** floor(log10(rough))
     step = next(power * part for part in _ROUND if power * part >= 0.999 * rough)
