@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vedette.cli import train_sft
+from vedette.cli.train_sft import pretrain, sft
+from vedette.cli.train_watch import plot, watch
 from vedette.errors import ConfigError
 
 _DATA, _WORK = Path("../shared/data"), Path("build/experts")
@@ -16,6 +17,10 @@ app = typer.Typer(
     help="Train from labelled data, and language models from the forge's: pip install 'vedette[train]'.",
     no_args_is_help=True,
 )
+app.command("pretrain")(pretrain)
+app.command("sft")(sft)
+app.command("watch")(watch)
+app.command("plot")(plot)
 
 
 @app.callback()
@@ -79,6 +84,3 @@ def experts(
     places = Places(data, benchmarks or data / "bench", base)
     for line in experts_finish.train(recipe, places, work, out, seed):
         print(line, flush=True)
-
-
-app.command("sft")(train_sft.sft)

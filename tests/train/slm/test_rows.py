@@ -10,10 +10,11 @@ import pytest
 
 pytest.importorskip("transformers")
 
-from tests.train.slm import toys  # noqa: E402
-from vedette.errors import InputError  # noqa: E402
-from vedette.train.slm import rows, template, tokenizer  # noqa: E402
-from vedette.train.slm.recipe import Data  # noqa: E402
+from tests.train.slm import toys
+
+from vedette.errors import InputError
+from vedette.train.slm import rows, template, tokenizer
+from vedette.train.slm.recipe import Data
 
 pytestmark = pytest.mark.train
 
@@ -23,8 +24,8 @@ def words() -> Any:
     return tokenizer.learned([f"{w} {' '.join(toys.NOISE)} Answer: {c}" for w, c in toys.WORDS.items()] * 3, 400, 512)
 
 
-def read(path: Path, words: Any, wanted: Data = Data()) -> tuple[rows.Tokens, rows.Tally]:
-    tally = rows.Tally()
+def read(path: Path, words: Any, wanted: Data | None = None) -> tuple[rows.Tokens, rows.Tally]:
+    tally, wanted = rows.Tally(), wanted or Data()
     return rows.tokenised(rows.read([path], wanted, tally), words, wanted, tally), tally
 
 

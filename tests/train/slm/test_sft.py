@@ -17,12 +17,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("accelerate")
 
 import numpy as np  # noqa: E402
-
 from tests.train.slm import toys  # noqa: E402
+
 from vedette import manifest  # noqa: E402
 from vedette.errors import ArtefactError, ConfigError, InputError, TrainingError  # noqa: E402
-from vedette.train.slm import fit, learner, model, probe, rows, saved  # noqa: E402
-from vedette.train.slm.recipe import Learning, Method, Recipe, Shape  # noqa: E402
+from vedette.train.slm import finish, fit, learner, model, probe, rows, saved  # noqa: E402
+from vedette.train.slm.recipe import Data, Learning, Method, Recipe, Shape  # noqa: E402
 from vedette.train.slm.sft import Done, Places, Watcher, sft  # noqa: E402
 
 pytestmark = [
@@ -40,8 +40,8 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
 
 
-def run(home: Path, recipe: Path, watch: Watcher = Watcher(), base: Path | None = None) -> Done:
-    return sft(Places(recipe, (home / "data",), home / "out", home / "work", base), watch, 1)
+def run(home: Path, recipe: Path, watch: Watcher | None = None, base: Path | None = None) -> Done:
+    return sft(Places(recipe, (home / "data",), home / "out", home / "work", base), watch or Watcher(), 1)
 
 
 def home(path: Path, *changes: tuple[str, str], more: str = "", **sizes: int) -> tuple[Path, Path]:
@@ -97,8 +97,8 @@ def test_losses_in_chunks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = model.fresh(SHAPE, ["some text"] * 9, 1)
     packed = learner.put(random_tokens([64] * 8), range(8), torch.device("cpu"))
     found = []
-    for chunk in (10_000, 100):
-        monkeypatch.setattr(learner, "CHUNK", chunk)
+    for answers in (10_000, 100):
+        monkeypatch.setattr(learner, "HELD", answers * SHAPE.vocab)
         loss = learner.Learner(opened)(packed)
         (grad,) = torch.autograd.grad(loss, [opened.core.lm_head.weight])
         found.append((loss.item(), grad))
@@ -116,17 +116,24 @@ def test_a_small_model_learns_and_its_folder_says_how(tmp_path: Path) -> None:
     events = toys.curve(place / "work")
     assert [e for e in events if e["at"] == "step"][-1]["loss"] < 0.5
     asked = [e for e in events if e["at"] == "probe"]
-    assert len(asked) == 1
-    assert asked[0]["right"] >= 12  # of 16; four answers are equally likely by chance
+    assert [one["step"] for one in asked] == [0, done.outcome.steps]
+    assert asked[0]["right"] == 0
+    assert asked[1]["right"] >= 12  # of 16; four answers are equally likely by chance
     assert events[-1] == {"at": "stop", "step": done.outcome.steps, "why": "done"}
     made = manifest.verify(place / "out")
-    names = {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "recipe.toml", "curve.jsonl"}
+    names = {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "chat_template.jinja",
+        "recipe.toml",
+        "curve.jsonl",
+        "card.md",
+    }
     assert names <= set(made.outputs)
     assert {"recipe", "data 1/train.jsonl"} <= set(made.inputs)
     again = model.opened(place / "out", Recipe.model_validate(toml(recipe)), Method.FULL)
-    said = probe.answers(
-        again, [row for _, row in rows.read([place / "data/dev.jsonl"], done.recipe.data, rows.Tally())]
-    )
+    said = probe.answers(again, [row for _, row in rows.read([place / "data/dev.jsonl"], Data(), rows.Tally())])
     assert sum("Answer: CWE-" in one for one in said) >= 12
 
 
@@ -205,9 +212,14 @@ def test_stopped_it_keeps_a_checkpoint_and_no_result(tmp_path: Path) -> None:
 
 
 def test_it_stops_when_the_dev_side_gets_no_better(tmp_path: Path) -> None:
-    place, recipe = home(
-        tmp_path, ("epochs = 2", "epochs = 60"), ("measure = 5", "measure = 5\npatience = 2"), train=8, dev=24
-    )
+    changes = ("epochs = 2", "epochs = 60"), ("measure = 5", "measure = 5\npatience = 2")
+    place, recipe = home(tmp_path, *changes, train=40)
+    others = {uid: sorted(toys.WORDS.values())[place - 3] for place, uid in enumerate(sorted(toys.WORDS.values()))}
+    wrong = [json.loads(line) for line in (place / "data/dev.jsonl").read_text().splitlines()]
+    for one in wrong:  # what is learned is wrong here: it gets worse once the manner is learned
+        one["final"] = others[one["final"]]
+        one["messages"][-1]["content"] = f"Answer: {one['final']}"
+    toys.write(place / "data/dev.jsonl", wrong)
     done = run(place, recipe)
     assert done.outcome.why == "no better dev loss"
     measured = [e["loss"] for e in toys.curve(place / "work") if e["at"] == "dev"]
@@ -220,14 +232,20 @@ def test_it_stops_when_the_dev_side_gets_no_better(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", ["lora", "qlora"])
 def test_adapters_learn_and_the_base_stays(trained: Path, tmp_path: Path, method: str) -> None:
+    base = trained / "out"
     if method == "qlora":
         pytest.importorskip("bitsandbytes")
+        base = tmp_path / "wide"  # its kernels for processors want rows of 64 values
+        base.mkdir()
+        wide = SHAPE.model_copy(update={"width": 64, "ffn": 128})
+        finish.write_model(model.fresh(wide, ["Which weakness? Answer: CWE-79"] * 9, 1), base)
     lora = "\n[lora]\nrank = 4\nalpha = 8\n"
     change = ("epochs = 2", f'epochs = 2\nmethod = "{method}"')
     place, recipe = home(tmp_path, change, more=lora, seed=5)
-    done = run(place, recipe, base=trained / "out")
-    assert 0 < done.learned < done.parameters / 2
+    done = run(place, recipe, base=base)
     made = manifest.verify(place / "out")
+    assert 0 < made.counts["parameters learned"] < made.counts["parameters"] / 2
+    assert done.outcome.why == "done"
     assert {"adapter_config.json", "adapter_model.safetensors"} <= set(made.outputs)
     losses = [e["loss"] for e in toys.curve(place / "work") if e["at"] == "step"]
     assert losses[-1] < losses[0]
@@ -272,7 +290,7 @@ def test_checkpoints_of_another_recipe_are_refused(trained: Path, tmp_path: Path
     import shutil
 
     shutil.copytree(trained / "work", place / "work")
-    with pytest.raises(ConfigError, match="of another recipe, base or data.*--work"):
+    with pytest.raises(ConfigError, match=r"of another recipe, base or data.*--work"):
         run(place, recipe)
 
 
@@ -294,9 +312,8 @@ def test_a_half_written_checkpoint_is_passed_over(trained: Path, tmp_path: Path)
 def test_an_interrupted_save_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/old").write_text("x")
-    with pytest.raises(KeyboardInterrupt), saved.folder(tmp_path / "out") as filling:
-        (filling / "new").write_text("half")
-        raise KeyboardInterrupt
+    with pytest.raises(ZeroDivisionError), saved.folder(tmp_path / "out") as filling:
+        (filling / "new").write_text(str(1 / 0))
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
 
 
@@ -348,5 +365,5 @@ def test_a_base_whose_vocabulary_has_no_marks_is_refused(trained: Path, tmp_path
     settings.pop("chat_template", None)
     (base / "tokenizer_config.json").write_text(json.dumps(settings))
     place, recipe = home(tmp_path)
-    with pytest.raises(InputError, match="lacks <|im_start|>"):
+    with pytest.raises(InputError, match=r"lacks <\|im_start\|>"):
         run(place, recipe, base=base)

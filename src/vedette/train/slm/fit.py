@@ -10,8 +10,9 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from vedette.train.slm.rows import Tokens
 
 Event = curve.Event
 Told = Callable[[Event], None]
-Probe = Callable[[Opened], curve.Probe]  # `step` is set afterwards
+Probe = Callable[[Opened, int], curve.Probe]  # of the model after that step
 
 # Peak of dense bf16 products in operations a second, by what a card's name holds (NVIDIA's and AMD's data sheets).
 PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
@@ -97,7 +98,7 @@ class Fit:
         self.state = State(stage.mark)
         self._dense = _dense(stage.opened, learning.method)
         self._peak = _peak(self.device)
-        self._curve: curve.Writer | None = None
+        self._curve: curve.Curve | None = None
 
     @property
     def _world(self) -> int:
@@ -114,10 +115,12 @@ class Fit:
     def run(self) -> Outcome:
         """Raises TrainingError, ConfigError, OutputError, ArtefactError."""
         self._resume()
-        with curve.Writer.at(self.work, self.state.step, write=self.accelerator.is_main_process) as self._curve:
+        with ExitStack() as stack:
+            if self.accelerator.is_main_process:
+                self._curve = stack.enter_context(curve.Curve(self.work / curve.NAME, self.state.step))
             with _memory(self.stage.learning):
                 why = self._until_it_ends()
-            self._tell(curve.Stop(step=self.state.step, why=why))
+            self._tell(curve.Stop(self.state.step, why))
         if self.stage.learning.patience and (self.work / "best").is_dir():
             saved.load(self.work / "best", self.stage.opened.model, None)
         state = self.state
@@ -128,6 +131,8 @@ class Fit:
 
     def _until_it_ends(self) -> str:
         learning, state = self.stage.learning, self.state
+        if self.stage.probe and not state.step:
+            self._probe()
         while state.step < self.steps:
             if self._anyone_stopped():
                 self._save()
@@ -171,14 +176,14 @@ class Fit:
                 loss=loss,
                 rate=rate,
                 norm=norm,
-                tokens=state.tokens,
-                answers=state.answers,
+                tokens=tokens,
+                answers=answers,
                 seconds=seconds,
                 tokens_per_second=tokens / seconds,
                 mfu=self._mfu(tokens, answers, seconds),
                 memory=_used(self.device),
-                time=curve.now(),
-            )  # fmt: skip
+                time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            )
         )
 
     def _backward(self, packs: Sequence[Pack], answers: int) -> float:
@@ -186,8 +191,9 @@ class Fit:
         total = torch.zeros((), device=self.device)
         for place, pack in enumerate(packs):
             last = place == len(packs) - 1
-            with nullcontext() if last else self.accelerator.no_sync(self.model), self.accelerator.autocast():
-                loss = self.model(put(self.stage.tokens, pack, self.device, self.stage.learning.micro))
+            with nullcontext() if last else self.accelerator.no_sync(self.model):
+                with self.accelerator.autocast():
+                    loss = self.model(put(self.stage.tokens, pack, self.device, self.stage.learning.micro))
                 self.accelerator.backward(loss * (self._world / answers))
             total += loss.detach()
         return float(self.accelerator.reduce(total, "sum")) / answers
@@ -209,7 +215,7 @@ class Fit:
         state, loss = self.state, self.dev_loss()
         better = loss < state.best_dev
         state.best_dev, state.worse_dev = (loss, 0) if better else (state.best_dev, state.worse_dev + 1)
-        self._tell(curve.Dev(step=state.step, loss=loss, n=len(self.stage.dev)))
+        self._tell(curve.Dev(state.step, loss, len(self.stage.dev)))
         if better and self.stage.learning.patience and self.accelerator.is_main_process:
             saved.save(self.work / "best", self.stage.opened.model, None, {"step": state.step, "dev": loss})
 
@@ -229,15 +235,12 @@ class Fit:
         return float(loss / count)
 
     def _probe(self) -> None:
-        found = None
+        state, right = self.state, 0
         if self.accelerator.is_main_process and self.stage.probe:
-            found = self.stage.probe(self.stage.opened)
-            found = curve.replaced(found, self.state.step)
+            found = self.stage.probe(self.stage.opened, state.step)
+            right = found.right
             self._tell(found)
-        state = self.state
-        score = float(
-            self.accelerator.reduce(torch.tensor(float(found.right if found else 0), device=self.device), "sum")
-        )
+        score = float(self.accelerator.reduce(torch.tensor(float(right), device=self.device), "sum"))
         better = score > state.best_probe
         state.best_probe, state.worse_probe = (score, 0) if better else (state.best_probe, state.worse_probe + 1)
 
@@ -273,11 +276,11 @@ class Fit:
                 "its checkpoints are of another recipe, base or data", where=str(self.work), remedy=remedy
             )
         self.state = state
-        self._told(curve.Resume(step=state.step))
+        self._told(curve.Resume(state.step))
 
     def _tell(self, event: Event) -> None:
         if self._curve:
-            self._curve.put(event)
+            self._curve.add(event)
         self._told(event)
 
     def _learned(self) -> Iterator[torch.nn.Parameter]:

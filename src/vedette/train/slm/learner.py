@@ -17,7 +17,7 @@ from vedette.train.slm.model import Opened
 from vedette.train.slm.rows import Tokens
 
 IGNORED = -100
-CHUNK = 8_192  # answer tokens whose logits are held at once
+HELD = 2**29  # logits that are held at once; of more answers they are computed twice, and part by part
 STEP = 512  # their number is filled up to a multiple: each new shape costs a CPU's library memory and time
 
 
@@ -71,9 +71,10 @@ class Learner(nn.Module):
         extra: Any = pack.texts if self._packed else {}
         hidden = self._body(input_ids=pack.ids, position_ids=pack.positions, use_cache=False, **extra).last_hidden_state
         asked = hidden[0].index_select(0, pack.places)
-        if len(asked) <= CHUNK:
+        most = max(1, HELD // self._core[0].config.vocab_size)
+        if len(asked) <= most:
             return self._loss(asked, pack.targets)
-        parts = zip(asked.split(CHUNK), pack.targets.split(CHUNK), strict=True)
+        parts = zip(asked.split(most), pack.targets.split(most), strict=True)
         losses = [checkpoint(self._loss, some, targets, use_reentrant=False) for some, targets in parts]
         return torch.stack(losses).sum()
 

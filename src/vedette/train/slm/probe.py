@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,15 +18,23 @@ AT_ONCE = 64  # questions
 LONGEST = 320  # tokens of an answer
 
 
-def asker(asked: Sequence[Row]) -> Callable[[Opened], curve.Probe]:
-    def probe(opened: Opened) -> curve.Probe:
+def asker(asked: Sequence[Row]) -> Callable[[Opened, int], curve.Probe]:
+    def probe(opened: Opened, step: int) -> curve.Probe:
         tasks: dict[str, tuple[int, int]] = {}
         for row, said in zip(asked, answers(opened, asked), strict=True):
             good, all_ = tasks.get(row.task, (0, 0))
             tasks[row.task] = good + right(row, said), all_ + 1
-        return curve.Probe(step=0, right=sum(n for n, _ in tasks.values()), n=len(asked), tasks=tasks)
+        return curve.Probe(step, sum(n for n, _ in tasks.values()), len(asked), tasks)
 
     return probe
+
+
+def often(asked: Sequence[Row]) -> dict[str, float]:
+    """By task: the share that the commonest answer has, which is what saying it always would get."""
+    finals: dict[str, list[str]] = {}
+    for row in asked:
+        finals.setdefault(row.task, []).append(row.final)
+    return {task: Counter(told).most_common(1)[0][1] / len(told) for task, told in finals.items()}
 
 
 def right(row: Row, said: str) -> bool:

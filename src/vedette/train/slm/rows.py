@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vedette.errors import InputError
+from vedette.overlap import Items
 from vedette.train.slm.recipe import Data
 from vedette.train.slm.template import Piece, pieces
 
@@ -80,40 +81,75 @@ class Tokens:
 Step = Callable[[int], None]  # is told how many rows were read
 
 
-def read(files: Sequence[Path], wanted: Data, tally: Tally) -> Iterator[tuple[str, Row]]:
-    """Usable rows with their places. Raises InputError for a file that cannot be read."""
+class _Text(msgspec.Struct, frozen=True):
+    text: str
+    id: str = ""
+    licence: str = ""
+
+
+def read(
+    files: Sequence[Path], wanted: Data, tally: Tally, items: Items | None = None, *, plain: bool = False
+) -> Iterator[tuple[str, Row]]:
+    """Usable rows with their places; `items`: what must not be learned from; `plain`: lines are {"text": …}.
+
+    Raises InputError for a file that cannot be read.
+    """
     of_task: Counter[str] = Counter()
+    decode = _plain if plain else _decode
     for path in files:
         try:
             with path.open("rb") as file:
                 for number, raw in enumerate(file, 1):
-                    if raw.strip():
-                        yield from _usable(f"{path.name}:{number}", raw, wanted, tally, of_task)
+                    place = f"{path.name}:{number}"
+                    if raw.strip() and (row := decode(raw, place, tally)) and _wanted(row, wanted, of_task):
+                        tally.read += 1
+                        if why := _fault(row, plain) or _touched(row, items):
+                            tally.leave(why, place)
+                            continue
+                        of_task[row.task] += 1
+                        yield place, row
         except OSError as exc:
             remedy = "give the folder that `vedette forge build` or `run` wrote"
             raise InputError(f"cannot be read: {exc.strerror}", where=str(path), remedy=remedy) from exc
 
 
-def _usable(place: str, raw: bytes, wanted: Data, tally: Tally, of_task: Counter[str]) -> Iterator[tuple[str, Row]]:
+def _decode(raw: bytes, place: str, tally: Tally) -> Row | None:
     try:
-        row = msgspec.json.decode(raw, type=Row)
+        return msgspec.json.decode(raw, type=Row)
     except (msgspec.DecodeError, UnicodeDecodeError):
         tally.read += 1
         tally.leave("no row of the forge", place)
-        return
+        return None
+
+
+def _plain(raw: bytes, place: str, tally: Tally) -> Row | None:
+    try:
+        told = msgspec.json.decode(raw, type=_Text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        tally.read += 1
+        tally.leave('no {"text": …}', place)
+        return None
+    said = {"role": "assistant", "content": told.text}
+    return Row(messages=(said,), id=told.id, task="text", licence=told.licence)
+
+
+def _wanted(row: Row, wanted: Data, of_task: Counter[str]) -> bool:
     if wanted.tasks and not row.task.startswith(wanted.tasks):
-        return
-    if wanted.each and of_task[row.task] >= wanted.each:
-        return
-    tally.read += 1
-    if why := _fault(row):
-        tally.leave(why, place)
-        return
-    of_task[row.task] += 1
-    yield place, row
+        return False
+    return not wanted.each or of_task[row.task] < wanted.each
 
 
-def _fault(row: Row) -> str:
+def _touched(row: Row, items: Items | None) -> str:
+    for message in row.messages if items else ():
+        how, _ = items.touched(message["content"]) if items else ("", "")
+        if how:
+            return f"benchmark ({how})"
+    return ""
+
+
+def _fault(row: Row, plain: bool) -> str:
+    if plain:
+        return "" if row.answer.strip() else "an empty text"
     roles = [message.get("role", "") for message in row.messages]
     if not roles or set(roles) - {"system", "user", "assistant"} or roles[-1] != "assistant" or "user" not in roles:
         return "no question with an answer"
@@ -170,7 +206,7 @@ def _encoded(
     rows: Sequence[Row], tokenizer: Any
 ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.bool_]] | None]:  # fmt: skip
     """Each piece by itself, as a server sees the prompt before there is an answer."""
-    split = [pieces(tokenizer, row.messages) for row in rows]
+    split = [_pieces(row, tokenizer) for row in rows]
     flat: list[Piece] = [piece for found in split if found for piece in found]
     encoded = iter(tokenizer.backend_tokenizer.encode_batch_fast([p.text for p in flat], add_special_tokens=False))
     for found in split:
@@ -182,6 +218,12 @@ def _encoded(
             np.fromiter((uid for part, _ in parts for uid in part), np.int32),
             np.fromiter((is_own for part, is_own in parts for _ in part), np.bool_),
         )
+
+
+def _pieces(row: Row, tokenizer: Any) -> list[Piece] | None:
+    if len(row.messages) == 1:  # a text
+        return [Piece(row.answer + (tokenizer.eos_token or ""), own=True)]
+    return pieces(tokenizer, row.messages)
 
 
 def _too_long(length: int, wanted: Data, tally: Tally, place: str) -> None:

@@ -40,6 +40,11 @@ def folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(filling, ignore_errors=True)
 
 
+def files(path: Path) -> list[Path]:
+    """All in a folder, for its manifest."""
+    return sorted(one for one in path.rglob("*") if one.is_file())
+
+
 def learned(model: Any) -> dict[str, Tensor]:
     """The weights that learn, by name, each once."""
     return {name: weights for name, weights in model.named_parameters() if weights.requires_grad}
@@ -53,7 +58,7 @@ def save(path: Path, model: Any, optimiser: torch.optim.Optimizer | None, state:
         if optimiser is not None:
             save_file(_moments(weights, optimiser), filling / OPTIMISER)
         (filling / STATE).write_bytes(orjson.dumps(dict(state), option=orjson.OPT_INDENT_2))
-        manifest.write(filling / manifest.FILE_NAME, outputs=list(filling.iterdir()))
+        manifest.write(filling / manifest.FILE_NAME, outputs=files(filling))
 
 
 def load(path: Path, model: Any, optimiser: torch.optim.Optimizer | None) -> dict[str, Any]:

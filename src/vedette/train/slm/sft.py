@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,14 +18,16 @@ import torch
 from accelerate import Accelerator
 from safetensors.numpy import load_file, save_file
 
-from vedette import __version__, manifest
+from vedette import manifest
 from vedette.config import load_toml
 from vedette.errors import ConfigError, InputError
+from vedette.overlap import Items
 from vedette.train.slm import model, rows, saved
+from vedette.train.slm.finish import Made, finish, write_model
 from vedette.train.slm.fit import Fit, Outcome, Stage, Told
 from vedette.train.slm.model import Opened
-from vedette.train.slm.probe import asker
-from vedette.train.slm.recipe import Learning, Method, Recipe
+from vedette.train.slm.probe import asker, often
+from vedette.train.slm.recipe import Data, Learning, Method, Recipe
 from vedette.train.slm.rows import Row, Tally, Tokens
 
 Say = Callable[[str], None]
@@ -42,6 +42,7 @@ class Places:
     out: Path
     work: Path
     base: Path | None = None  # of a published model, or of the stage before
+    benchmarks: Path | None = None  # what must not be learned from; None: the forge has looked already
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +56,39 @@ class Watcher:
 
 @dataclass(slots=True)
 class Done:
-    recipe: Recipe
     outcome: Outcome
-    tallies: dict[str, Tally] = field(default_factory=dict)  # by side
-    parameters: int = 0
-    learned: int = 0
+    tallies: Mapping[str, Tally]  # by side
 
 
 def sft(places: Places, watch: Watcher = Watcher(), threads: int = 0) -> Done:
-    """Raises what is wrong with recipe, data or base before the first step; TrainingError after it."""
+    """From rows. Raises what is wrong with recipe, data or base before the first step; TrainingError after it."""
     recipe = load_toml(places.recipe, Recipe)
-    return _Run(recipe, recipe.sft, places, watch, threads).done()
+    return _Run(recipe, recipe.sft, recipe.data, places, watch, threads).done()
+
+
+def pretrain(places: Places, watch: Watcher = Watcher(), threads: int = 0) -> Done:
+    """From plain texts, {"text": …} a line; the result is the base of the next stage. Raises as `sft` does."""
+    recipe = load_toml(places.recipe, Recipe)
+    if recipe.pretrain is None:
+        raise ConfigError("the recipe has no stage for it", where=str(places.recipe), remedy="add [pretrain]")
+    wanted = Data(longest=recipe.pretrain.longest, curriculum=False, learn="everything")
+    return _Run(recipe, recipe.pretrain, wanted, places, watch, threads, plain=True).done()
 
 
 @dataclass(slots=True)
 class _Run:
     recipe: Recipe
     learning: Learning
+    data: Data
     places: Places
     watch: Watcher
     threads: int
+    plain: bool = False  # texts, no conversations
+    items: Items | None = None
 
     def done(self) -> Done:
         accelerator = _accelerator(self.learning, self.threads)
-        self._begin(accelerator)
+        self._begin()
         with accelerator.main_process_first():
             base = self._base()
         opened = model.opened(base, self.recipe, self.learning.method)
@@ -89,25 +99,30 @@ class _Run:
             train, dev = (self._tokens(side, opened, tallies[side]) for side in ("train", "dev"))
         if train is None:
             raise InputError("no train.jsonl", where=str(self.places.data[0]), remedy="give what the forge wrote")
-        probe = self._probe()
+        asked = self._asked()
         stage = Stage(
-            self.learning, opened, train, dev, self.recipe.seed, self.recipe.data.curriculum, self._mark(base),
-            probe, self.recipe.probe.every, self.recipe.probe.patience,
+            self.learning, opened, train, dev, self.recipe.seed, self.data.curriculum, self._mark(base),
+            asker(asked) if asked else None, self.recipe.probe.every, self.recipe.probe.patience,
         )  # fmt: skip
         outcome = Fit(stage, self.places.work, accelerator, self.watch.event, self.watch.stopped).run()
-        done = Done(self.recipe, outcome, tallies, *_counted(opened.model))
         if not outcome.stopped and accelerator.is_main_process:
-            finish(done, opened, self.places)
+            made = Made(
+                self.recipe, "pretrain" if self.plain else "sft", self.learning, tallies, often(asked),
+                None if self.items is None else self.items.count,
+            )  # fmt: skip
+            finish(made, opened, self.places)
         accelerator.wait_for_everyone()
-        return done
+        return Done(outcome, tallies)
 
-    def _begin(self, accelerator: Any) -> None:
+    def _begin(self) -> None:
         try:
             self.places.work.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
             raise manifest.output_error(self.places.work, exc) from exc
         if self.places.out.resolve() == self.places.work.resolve():
             raise ConfigError("--out and --work are the same folder", remedy="give two")
+        if self.places.benchmarks:
+            self.items = Items.of(self.places.benchmarks)
 
     def _base(self) -> Path:
         """The folder to start from; of a random model it is made here, once."""
@@ -122,13 +137,17 @@ class _Run:
             self.watch.say(f"learning a tokenizer of {shape.vocab:,} tokens")
             opened = model.fresh(shape, islice(self._texts(), model.SAMPLE), self.recipe.seed)
             with saved.folder(made) as filling:
-                _write_model(opened, filling)
-                manifest.write(filling / manifest.FILE_NAME, outputs=_files(filling), seed=self.recipe.seed)
+                write_model(opened, filling)
+                manifest.write(filling / manifest.FILE_NAME, outputs=saved.files(filling), seed=self.recipe.seed)
         return made
 
     def _texts(self) -> Iterator[str]:
-        for _, row in rows.read(self._files("train"), self.recipe.data, Tally()):
+        for _, row in self._rows("train", Tally()):
             yield "\n".join(message["content"] for message in row.messages)
+
+    def _rows(self, side: str, tally: Tally) -> Iterator[tuple[str, Row]]:
+        wanted = self.data if side == "train" else self.data.model_copy(update={"each": 0})
+        return rows.read(self._files(side), wanted, tally, self.items, plain=self.plain)
 
     def _files(self, side: str) -> list[Path]:
         found = [folder / f"{side}.jsonl" for folder in self.places.data]
@@ -143,43 +162,45 @@ class _Run:
         files = self._files(side)
         if not files:
             return None
-        wanted = self.recipe.data
-        if side == "dev":
-            wanted = wanted.model_copy(update={"each": 0})
         text = opened.tokenizer.backend_tokenizer.to_str() + opened.tokenizer.chat_template
-        key = _hash(
-            side, wanted.model_dump_json(), text, str(self.learning.dev_rows), *map(manifest.sha256_file, files)
-        )
+        held = str(self.items.count) if self.items else ""
+        settings = (side, self.data.model_dump_json(), str(self.learning.dev_rows), str(self.plain), held)
+        key = _hash(*settings, text, *map(manifest.sha256_file, files))
         cache = self.places.work / f"tokens-{side}"
         if (kept := _kept(cache, key, tally)) is not None:
             return kept
         self.watch.say(f"reading {', '.join(map(str, files))}")
-        found = rows.read(files, wanted, tally)
+        found = self._rows(side, tally)
         if side == "dev":
             found = iter(_spread(list(found), self.learning.dev_rows))
-        tokens = rows.tokenised(found, opened.tokenizer, wanted, tally)
+        tokens = rows.tokenised(found, opened.tokenizer, self.data, tally)
         _keep(cache, key, tally, tokens)
         return tokens
 
-    def _probe(self) -> Any:
+    def _asked(self) -> list[Row]:
+        """Questions of the probe."""
         wanted = self.recipe.probe
         files = self._files("dev")
-        if not wanted.every or not files:
-            return None
-        only = self.recipe.data.model_copy(update={"tasks": wanted.tasks or self.recipe.data.tasks, "each": 0})
+        if not wanted.every or not files or self.plain:
+            return []
+        only = self.data.model_copy(update={"tasks": wanted.tasks or self.data.tasks, "each": 0})
         exact = [(place, row) for place, row in rows.read(files, only, Tally()) if row.final]
-        asked = [row for _, row in _spread(exact, wanted.rows)]
-        if not asked:
+        if not exact:
             remedy = "name others in [probe] tasks, or set every = 0"
             raise ConfigError("the dev side has no question for the probe", where=str(files[0]), remedy=remedy)
-        return asker(asked)
+        return [row for _, row in _spread(exact, wanted.rows)]
 
     def _mark(self, base: Path) -> str:
         """What a resumed run must have in common with the one before it."""
         named = [base / manifest.FILE_NAME, base / "config.json"]
         first = next(manifest.sha256_file(path) for path in named if path.is_file())
         files = [manifest.sha256_file(path) for path in self._files("train")]
-        return _hash(self.recipe.model_dump_json(exclude={"card"}), self.learning.model_dump_json(), first, *files)
+        settings = (
+            self.recipe.model_dump_json(exclude={"card"}),
+            self.learning.model_dump_json(),
+            self.data.model_dump_json(),
+        )
+        return _hash(*settings, first, *files)
 
 
 def _accelerator(learning: Learning, threads: int) -> Accelerator:
@@ -188,59 +209,6 @@ def _accelerator(learning: Learning, threads: int) -> Accelerator:
     precision = "bf16" if learning.precision == "bf16" else "no"
     torch.backends.cuda.matmul.allow_tf32 = learning.precision == "bf16"
     return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
-
-
-def finish(done: Done, opened: Opened, places: Places) -> None:
-    """The result's folder: the model, what it was made from, and how that went; its manifest last."""
-    with saved.folder(places.out) as filling:
-        _write_model(opened, filling)
-        shutil.copyfile(places.recipe, filling / "recipe.toml")
-        if (places.work / "curve.jsonl").is_file():
-            shutil.copyfile(places.work / "curve.jsonl", filling / "curve.jsonl")
-        inputs = {"recipe": places.recipe}
-        for number, folder in enumerate(places.data, 1):
-            for name in ("manifest.json", "train.jsonl", "dev.jsonl"):
-                if (folder / name).is_file():
-                    inputs[f"data {number}/{name}"] = folder / name
-        if places.base and (places.base / manifest.FILE_NAME).is_file():
-            inputs["base/manifest.json"] = places.base / manifest.FILE_NAME
-        manifest.write(
-            filling / manifest.FILE_NAME,
-            inputs=inputs,
-            outputs=_files(filling),
-            seed=done.recipe.seed,
-            versions=_versions(),
-            counts={"parameters": done.parameters, "learned": done.learned, "steps": done.outcome.steps},
-        )
-
-
-def _write_model(opened: Opened, folder: Path) -> None:
-    found = opened.model
-    if not hasattr(found, "get_base_model"):
-        found.config.dtype = "bfloat16"
-        tied = set(getattr(found, "all_tied_weights_keys", None) or {})
-        weights = {name: one.to(torch.bfloat16) for name, one in found.state_dict().items() if name not in tied}
-        found.save_pretrained(folder, state_dict=weights)
-    else:
-        found.save_pretrained(folder)
-    opened.tokenizer.save_pretrained(folder)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _versions() -> dict[str, str]:
-    import accelerate
-    import transformers
-
-    found = {"torch": torch.__version__, "transformers": transformers.__version__, "accelerate": accelerate.__version__}
-    return {**found, "vedette": __version__}
-
-
-def _counted(found: Any) -> tuple[int, int]:
-    weights = list(found.parameters())
-    return sum(one.numel() for one in weights), sum(one.numel() for one in weights if one.requires_grad)
 
 
 def _spread(found: Sequence[tuple[str, Row]], count: int) -> list[tuple[str, Row]]:
@@ -278,4 +246,4 @@ def _keep(cache: Path, key: str, tally: Tally, tokens: Tokens) -> None:
         arrays = {"ids": tokens.ids, "own": tokens.own.view(np.uint8), "starts": tokens.starts}
         save_file(arrays, filling / "tokens.safetensors")
         (filling / "tally.json").write_bytes(msgspec.json.encode((key, tally)))
-        manifest.write(filling / manifest.FILE_NAME, outputs=_files(filling))
+        manifest.write(filling / manifest.FILE_NAME, outputs=saved.files(filling))

@@ -8,11 +8,17 @@ from html import escape
 from vedette.guard.neutralise import printable
 
 TEXT = 600
-VOID = frozenset({"meta", "br", "rect", "line", "path", "circle"})
+VOID = frozenset({"meta", "br", "rect", "line", "path", "circle", "polyline"})
 
 
 class Html(str):
     """Markup that is already safe. Only this module makes it."""
+
+    __slots__ = ()
+
+
+class Points(str):
+    """Coordinates as an attribute has them: nothing to escape, and of any length."""
 
     __slots__ = ()
 
@@ -41,6 +47,10 @@ def link(anchor: str, *children: Child) -> Html:
     return tag("a", *children, href=f"#{anchor}")
 
 
+def points(pairs: Iterable[tuple[float, float]]) -> Points:
+    return Points(" ".join(f"{x:.1f},{y:.1f}" for x, y in pairs))
+
+
 def _child(child: Child | Iterable[Child]) -> str:
     if isinstance(child, Html):
         return child
@@ -55,5 +65,7 @@ def _attribute(key: str, value: str | float | bool) -> str:
     name = "class" if key == "cls" else key.replace("_", "-")
     if isinstance(value, bool):
         return f" {name}" if value else ""
+    if isinstance(value, Points):
+        return f' {name}="{value}"'
     shown = value if isinstance(value, str) else f"{value:g}"
     return f' {name}="{escape(printable(shown, TEXT))}"'
