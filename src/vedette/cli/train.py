@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vedette.cli.train_plan import plan
 from vedette.errors import ConfigError
 
 _DATA, _WORK = Path("../shared/data"), Path("build/experts")
@@ -15,6 +16,7 @@ app = typer.Typer(
     help="Train from labelled data, and language models from the forge's: pip install 'vedette[train]'.",
     no_args_is_help=True,
 )
+app.command("plan")(plan)
 
 
 @app.callback()

@@ -91,6 +91,13 @@ def by_default(data: Data) -> Amount:
     )  # fmt: skip
 
 
+def scaled(amount: Amount, rows: int) -> Amount:
+    """So many rows of the same kind."""
+    share = rows / max(1, amount.rows)
+    counts = (amount.prompts, amount.answers, amount.exact, amount.messages)
+    return Amount(rows, *(round(share * count) for count in counts))
+
+
 @cache
 def structure() -> dict[str, tuple[int, int, int, int]]:
     """Task → rows, characters, characters of the answers, rows with an exact result."""

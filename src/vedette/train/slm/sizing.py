@@ -20,7 +20,7 @@ ADAMW = 2 * SINGLE  # two moments of a parameter
 NF4 = 4 / 8 + 1 / 64 + SINGLE / (64 * 256)  # bytes: a block of 64 has a scale of one byte, 256 scales one of their own
 LOGITS = 3 * SINGLE  # of an answer token and entry of the vocabulary: log-softmax, its gradient, that of the logits
 CHUNK = 8_192  # answer tokens whose logits are held at once
-SCORES = 5 * HALF  # of a head and pair of tokens, while a softmax over them is made
+SCORES = 2 * HALF  # of a head and pair of tokens, while their softmax goes forward or backward
 MODULES = {"all-linear": 7, "attention": 4}  # matrices of a layer that get adapters
 
 
@@ -63,7 +63,7 @@ class Memory:
 def memory(model: Architecture, setting: Setting, program: int = 0) -> Memory:
     """Where it is highest, with the gradients of the pack before. Raises ConfigError for what cannot be trained."""
     _trainable(model, setting.method)
-    learned, copies = trained(model, setting), _copies(model, setting)
+    learned, copied = trained(model, setting), copies(model, setting)
     layer = _passing(model, setting) + (_layer(model, setting) if setting.checkpointing else 0)
     asked = min(int(setting.micro * setting.answers), CHUNK)
     return Memory(
@@ -71,8 +71,8 @@ def memory(model: Architecture, setting: Setting, program: int = 0) -> Memory:
         gradients=SINGLE * learned * (2 if setting.processes > 1 else 1),  # and what is sent to the others
         optimiser=ADAMW * learned,
         activations=activations(model, setting),
-        head=copies + LOGITS * model.shape.vocab * asked,
-        layer=copies + setting.micro * layer,
+        head=copied + LOGITS * model.shape.vocab * asked,
+        layer=copied + setting.micro * layer,
         cache=HALF * model.shape.layers * _keys(model.shape) * 2 * setting.generated,
         program=program,
     )
@@ -94,7 +94,8 @@ def activations(model: Architecture, setting: Setting) -> int:
     """Bytes kept for the backward pass, without those of the head."""
     shape, full = model.shape, setting.method is Method.FULL
     last = 2 * SINGLE * shape.key_dim  # sines and cosines
-    last += 2 * SINGLE * shape.width if full else 0  # the last norm; with adapters, the first layer's is not kept
+    if full or setting.checkpointing:  # the last norm; with adapters, the first layer keeps none instead
+        last += (2 if full else 1) * SINGLE * shape.width
     entry = (HALF if setting.method is Method.LORA else SINGLE) * shape.width
     return setting.micro * (shape.layers * (entry if setting.checkpointing else _layer(model, setting)) + last)
 
@@ -171,7 +172,7 @@ def _passing(model: Architecture, setting: Setting) -> int:
     return 2 * SINGLE * shape.width + 3 * product * shape.ffn * experts + scores
 
 
-def _copies(model: Architecture, setting: Setting) -> int:
+def copies(model: Architecture, setting: Setting) -> int:
     """Bytes of weights in bf16 that stand beside those in float32 during a forward pass."""
     parts, head = count(model), model.shape.vocab * model.shape.width
     if not setting.bf16:
