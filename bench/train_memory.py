@@ -2,14 +2,13 @@
 
     OMP_NUM_THREADS=1 python bench/train_memory.py
 
-For each shape, method, precision and with and without checkpointing: bytes of weights, gradients and moments; bytes kept
-for the backward pass (unique storages that autograd saves); and the most bytes that were alive at once over two steps of
-two packs each (every result of every operation, counted until it is freed). All are exact: no allocator takes part.
+For each shape, method, precision, with and without checkpointing: bytes of weights, gradients and moments; bytes kept
+for the backward pass (unique storages that autograd saves); and the most bytes that were alive at once over two steps
+of two packs each (every result of every operation, counted until it is freed). No allocator takes part.
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -57,7 +56,7 @@ class Seen:
     peak: int
 
 
-class Alive(TorchDispatchMode):
+class Alive(TorchDispatchMode):  # type: ignore[misc]
     """Counts the bytes of every storage from the operation that makes it until it is freed."""
 
     def __init__(self) -> None:
@@ -191,7 +190,7 @@ def _kept(model: Any, case: Case) -> int:
     head = 4 * case.answers * case.model.shape.vocab
     copy = case.model.shape.vocab * case.model.shape.width * 2
     full = case.setting.method is Method.FULL and case.setting.bf16
-    size = sum(one.untyped_storage().nbytes() for one in found.values()) - head
+    size: int = sum(one.untyped_storage().nbytes() for one in found.values()) - head
     del loss
     return size - (copy if case.setting.checkpointing and full else 0)
 
@@ -235,4 +234,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

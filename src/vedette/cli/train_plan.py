@@ -99,8 +99,8 @@ def _document(found: Plan, judged: list[Judged]) -> dict[str, Any]:
     whole = {"hours": found.hours, "disk": found.disk, "ram": found.ram, "faults": found.faults}
     rows = {name: value for name, value in asdict(found.rows).items() if name != "licences"}
     return {
-        "recipe": found.recipe, "model": model, "machine": asdict(found.machine), "rows": rows, "stages": stages, **whole,
-        "notices": licences.notices(judged), "accepted": [name for one in judged for name in one.accepted],
+        "recipe": found.recipe, "model": model, "machine": asdict(found.machine), "rows": rows, "stages": stages,
+        **whole, "notices": licences.notices(judged), "accepted": [name for one in judged for name in one.accepted],
     }  # fmt: skip
 
 

@@ -18,7 +18,9 @@ from vedette.train.slm.recipe import Recipe
 TABLE = "public domain; CC0-1.0; MIT; CC-BY-4.0; CC-BY-SA"  # of the CVE table, as the forge's rows have it
 
 
-def recipe(purpose: str = "any", licence: str = "Apache-2.0", base: tuple[str, ...] = (), data: tuple[str, ...] = ()) -> Any:
+def recipe(
+    purpose: str = "any", licence: str = "Apache-2.0", base: tuple[str, ...] = (), data: tuple[str, ...] = ()
+) -> Any:
     return Recipe.model_validate(
         {
             "name": "x", "purpose": purpose, "base": {"model": "a/b", "licence": licence, "accept": base},
@@ -33,8 +35,9 @@ def rows(joined: str, purpose: str = "any", accept: tuple[str, ...] = ()) -> lic
 
 @pytest.mark.parametrize(
     "name",
-    ["ATT&CK Terms of Use", "CWE Terms of Use", "CAPEC Terms of Use", "CVE Terms of Use; CC0-1.0", "DRL-1.1", "Apache-2.0",
-     "MIT", "public domain", "CC-BY-4.0", "free to use with attribution", "ours", "cc by 4.0", "Detection Rule License 1.1"],
+    ["ATT&CK Terms of Use", "CWE Terms of Use", "CAPEC Terms of Use", "CVE Terms of Use; CC0-1.0", "DRL-1.1",
+     "Apache-2.0", "MIT", "public domain", "CC-BY-4.0", "free to use with attribution", "ours", "cc by 4.0",
+     "Detection Rule License 1.1"],
 )  # fmt: skip
 @pytest.mark.parametrize("purpose", ["any", "internal", "research"])
 def test_what_may_be_used_commercially_passes(name: str, purpose: str) -> None:
@@ -52,13 +55,15 @@ def test_what_may_be_used_commercially_passes(name: str, purpose: str) -> None:
 )
 def test_what_is_for_research_is_refused_elsewhere(name: str, why: str) -> None:
     for purpose in ("any", "internal"):
-        with pytest.raises(ConfigError, match=f"forbids purpose = \"{purpose}\": .*{why}.*another `purpose`"):
+        with pytest.raises(ConfigError, match=f'forbids purpose = "{purpose}": .*{why}.*another `purpose`'):
             rows(name, purpose, accept=(name,))
     rows(name, "research")
 
 
 def test_share_alike_is_accepted_by_name_where_weights_are_passed_on() -> None:
-    with pytest.raises(ConfigError, match=r"'CC-BY-SA' \(3 rows\) sets conditions .*accept = \[\"CC-BY-SA\"\] under \[data\]"):
+    with pytest.raises(
+        ConfigError, match=r"'CC-BY-SA' \(3 rows\) sets conditions .*accept = \[\"CC-BY-SA\"\] under \[data\]"
+    ):
         rows(TABLE)
     assert rows(TABLE, accept=("cc by-sa",)).accepted == ("CC-BY-SA",)
     assert rows(TABLE, "internal").accepted == ()
@@ -78,7 +83,9 @@ def test_what_is_kept_inside_stays_inside() -> None:
 
 @pytest.mark.parametrize("purpose", ["any", "internal", "research"])
 def test_an_unknown_licence_is_refused_until_somebody_read_it(purpose: str) -> None:
-    with pytest.raises(ConfigError, match=r"'Acme EULA 3' \(3 rows\) is not known here.*accept = \[\"Acme EULA 3\"\] under \[data\]"):
+    with pytest.raises(
+        ConfigError, match=r"'Acme EULA 3' \(3 rows\) is not known here.*accept = \[\"Acme EULA 3\"\] under \[data\]"
+    ):
         rows("Acme EULA 3; MIT", purpose)
     assert rows("Acme EULA 3; MIT", purpose, ("Acme EULA 3",)).accepted == ("Acme EULA 3",)
 

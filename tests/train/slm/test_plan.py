@@ -42,7 +42,9 @@ def loaded(name: str) -> Recipe:
 
 
 def planned(recipe: Recipe, on: Machine | None = None, rows: Amount | None = None) -> plan.Plan:
-    return plan.planned(recipe, bases.architecture(recipe.base), on or machine(), rows or amounts.by_default(recipe.data))
+    return plan.planned(
+        recipe, bases.architecture(recipe.base), on or machine(), rows or amounts.by_default(recipe.data)
+    )
 
 
 def changed(recipe: Recipe, **sft: Any) -> Recipe:
@@ -103,7 +105,9 @@ def test_what_does_not_fit_says_what_to_lower() -> None:
     assert not sft.fits
     assert sft.lower[-1].setting == 'method = "lora"'
     assert sft.lower[-1].memory <= sft.room
-    with pytest.raises(ConfigError, match=r"sft needs [\d.]+ GB of the [\d.]+ GB that it may take.*lower in \[pretrain\]: method"):
+    with pytest.raises(
+        ConfigError, match=r"sft needs [\d.]+ GB of the [\d.]+ GB that it may take.*lower in \[pretrain\]: method"
+    ):
         plan.ensure(found)
 
 
@@ -131,7 +135,10 @@ def test_disk_and_main_memory_are_looked_at() -> None:
     ("sft", "message"),
     [
         ({"micro": 1_024, "batch": 8_192}, r"\[sft\]: `micro` = 1,024 tokens hold no text of 2,048 \(raise `micro`"),
-        ({"micro": 2_048, "batch": 6_144}, r"`batch` = 6,144 is no multiple of `micro` times 2 cards \(set it to 8,192\)"),
+        (
+            {"micro": 2_048, "batch": 6_144},
+            r"`batch` = 6,144 is no multiple of `micro` times 2 cards \(set it to 8,192\)",
+        ),
     ],
 )
 def test_what_could_not_run_anywhere_is_refused(sft: dict[str, Any], message: str) -> None:
@@ -203,7 +210,11 @@ def row(task: str, question: str, answer: str, licence: str = "MIT", final: str 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    rows = [row("a/b", "q" * 30, "a" * 15), row("a/b", "q" * 30, "a" * 15, "CC-BY-NC-4.0", ""), row("c/d", "q" * 9_000, "a")]
+    rows = [
+        row("a/b", "q" * 30, "a" * 15),
+        row("a/b", "q" * 30, "a" * 15, "CC-BY-NC-4.0", ""),
+        row("c/d", "q" * 9_000, "a"),
+    ]
     text = "\n".join(map(json.dumps, rows)) + "\n{broken\n"
     (tmp_path / "train.jsonl").write_text(text, "utf-8")
     write(tmp_path / "manifest.json")

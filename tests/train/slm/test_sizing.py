@@ -20,8 +20,8 @@ SPARSE = architecture(Base(model="openai/gpt-oss-20b", licence="Apache-2.0"))
 
 sides = st.integers(1, 32)
 shapes = st.builds(
-    Shape, layers=st.integers(1, 8), width=sides.map(lambda n: 8 * n), heads=st.just(8), kv_heads=st.sampled_from([1, 2, 8]),
-    key_dim=st.just(16), value_dim=st.just(16), ffn=sides.map(lambda n: 8 * n), vocab=st.integers(16, 4_096),
+    Shape, layers=st.integers(1, 8), width=sides.map(lambda n: 8 * n), heads=st.just(8),
+    kv_heads=st.sampled_from([1, 2, 8]), key_dim=st.just(16), value_dim=st.just(16), ffn=sides.map(lambda n: 8 * n), vocab=st.integers(16, 4_096),
     tied=st.booleans(),
 )  # fmt: skip
 families: st.SearchStrategy[Family] = st.sampled_from(["qwen3", "qwen2", "llama"])
@@ -131,5 +131,5 @@ def test_scores_of_gpt_oss_grow_with_the_square() -> None:
 
 @pytest.mark.parametrize("method", [Method.FULL, Method.QLORA])
 def test_experts_are_trained_with_adapters_alone(method: Method) -> None:
-    with pytest.raises(ConfigError, match=f"a mixture of experts, which method = \"{method}\" cannot train here"):
+    with pytest.raises(ConfigError, match=f'a mixture of experts, which method = "{method}" cannot train here'):
         sizing.memory(SPARSE, Setting(method, 512))

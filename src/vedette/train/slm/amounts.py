@@ -73,8 +73,10 @@ def of_folders(folders: Sequence[Path], data: Data, characters: float) -> Amount
     if not total["rows"]:
         names = ", ".join(map(str, folders))
         raise InputError("no row to train on", where=names, remedy="check --data, and [data] in the recipe")
-    counts = (total[name] for name in ("rows", "prompts", "answers", "exact", "messages", "left"))
-    return Amount(*counts, licences=licences, measured=True)
+    return Amount(
+        total["rows"], total["prompts"], total["answers"], total["exact"], total["messages"], total["left"],
+        licences=licences, measured=True,
+    )  # fmt: skip
 
 
 def by_default(data: Data) -> Amount:
@@ -94,8 +96,13 @@ def by_default(data: Data) -> Amount:
 def scaled(amount: Amount, rows: int) -> Amount:
     """So many rows of the same kind."""
     share = rows / max(1, amount.rows)
-    counts = (amount.prompts, amount.answers, amount.exact, amount.messages)
-    return Amount(rows, *(round(share * count) for count in counts))
+    return Amount(
+        rows,
+        round(share * amount.prompts),
+        round(share * amount.answers),
+        round(share * amount.exact),
+        round(share * amount.messages),
+    )
 
 
 @cache

@@ -120,7 +120,7 @@ def _judged(
     faults: list[str] = []
     accepted: list[str] = []
     for name, number in sorted(found.items()):
-        own, licence = named(name) or (name, None)
+        own, licence = _looked_up(name)
         verdict: Verdict = licence.allows(purpose) if licence else "accept"
         if verdict == "accept" and vouched & {_plain(name), _plain(own)}:
             accepted.append(name)
@@ -129,8 +129,12 @@ def _judged(
         kept[own] += number
     if faults:
         raise _refused(faults, found, purpose, what, table)
-    said = [licence[1].notice for name in kept if (licence := named(name))]
+    said = [one.notice for name in kept if (one := _looked_up(name)[1])]
     return Judged(dict(kept), tuple(text for text in dict.fromkeys(said) if text), tuple(accepted))
+
+
+def _looked_up(name: str) -> tuple[str, Licence | None]:
+    return named(name) or (name, None)
 
 
 def _fault(name: str, number: int, licence: Licence | None, purpose: Purpose, verdict: Verdict) -> str:

@@ -147,7 +147,7 @@ def _tasks(recipe: Recipe, model: Architecture, rows: Amount, cards: int) -> Ite
     setting = _setting(recipe, recipe.sft, most, cards)
     yield Task("sft", recipe.sft, setting, rows.tokens(size), rows.length(size), mean, recipe.data.longest)
     if recipe.dpo:
-        setting = _setting(recipe, recipe.dpo, most, cards)
+        setting = _setting(recipe, recipe.dpo, 1.0, cards)  # TRL computes the prompts' logits, too
         tokens = round(2 * amounts.PAIRS * rows.length(size))
         yield Task("dpo", recipe.dpo, setting, tokens, rows.length(size), mean, recipe.dpo.longest)
     if recipe.grpo:
@@ -277,11 +277,11 @@ def _ways(task: Task, model: Architecture) -> Iterator[tuple[str, dict[str, obje
     for short in (2_048, 1_024):
         if short < task.longest:
             yield f"longest = {short}, micro = {short}", {"micro": short}
-    if setting.rank > 16:  # noqa: PLR2004
+    if setting.rank > 16:
         yield "rank = 16 in [lora]", {"rank": 16}
     if not model.shape.experts:
         yield 'method = "qlora"', {"method": Method.QLORA, "reference": False}
-    if task.longest > 512:  # noqa: PLR2004
+    if task.longest > 512:
         yield "longest = 512, micro = 512", {"micro": 512}
 
 

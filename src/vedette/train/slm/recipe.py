@@ -62,9 +62,9 @@ class Data(Settings):
         default="leave-out", description="rows over `longest`: counted and left out, or an error. Never cut"
     )
     curriculum: bool = Field(default=True, description="rows in the order of the file, else shuffled in each epoch")
-    accept: tuple[str, ...] = Field(default=(), description="licences of rows, as [base] has it")
     tasks: tuple[str, ...] = Field(default=(), description="beginnings of tasks' names; empty: all")
     each: int = Field(default=0, ge=0, description="rows of a task at most; 0: all")
+    accept: tuple[str, ...] = Field(default=(), description="licences of rows, as [base] has it")
 
 
 class Learning(Settings):
