@@ -107,6 +107,7 @@ def _document(found: Plan, judged: list[Judged]) -> dict[str, Any]:
 def _parts(found: Plan, judged: list[Judged]) -> Iterator[RenderableType]:
     from rich.text import Text
 
+    from vedette.cli.terminal import indented
     from vedette.train.slm import licences
     from vedette.train.slm import plan as planning
 
@@ -120,7 +121,7 @@ def _parts(found: Plan, judged: list[Judged]) -> Iterator[RenderableType]:
     yield Text(f"machine   {_machine(found)}")
     if notices := licences.notices(judged):
         yield Text("the model's card has to say:")
-        yield from (Text(f"  {text}") for text in notices)
+        yield from (indented(Text(text)) for text in notices)
 
 
 def _memory(found: Plan) -> Table:

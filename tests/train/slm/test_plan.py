@@ -113,9 +113,15 @@ def test_what_does_not_fit_says_what_to_lower() -> None:
 
 def test_settings_are_lowered_until_it_fits() -> None:
     recipe = changed(loaded("qwen3-14b"), checkpointing=False, micro=8_192)
-    sizes = [[one.memory for one in stage.lower] for stage in planned(recipe, machine(memory=20 * GIB)).stages]
-    assert len(sizes[0]) > 2
-    assert sizes[0] == sorted(sizes[0], reverse=True)
+    stage = planned(recipe, machine(memory=30 * GIB)).stages[0]
+    assert [one.setting for one in stage.lower] == ["checkpointing = true", "micro = 4096", 'method = "qlora"']
+    assert stage.lower[0].memory > stage.lower[1].memory > stage.room >= stage.lower[2].memory
+
+
+def test_no_setting_is_lowered_in_vain() -> None:
+    """Shorter texts and lower ranks would not have sufficed; what does makes them needless."""
+    stage = planned(loaded("qwen3-14b"), machine(memory=32 * GIB)).stages[0]
+    assert [one.setting for one in stage.lower] == ['method = "qlora"']
 
 
 def test_a_card_that_is_too_small_for_everything_is_told() -> None:

@@ -21,8 +21,8 @@ SPARSE = architecture(Base(model="openai/gpt-oss-20b", licence="Apache-2.0"))
 sides = st.integers(1, 32)
 shapes = st.builds(
     Shape, layers=st.integers(1, 8), width=sides.map(lambda n: 8 * n), heads=st.just(8),
-    kv_heads=st.sampled_from([1, 2, 8]), key_dim=st.just(16), value_dim=st.just(16), ffn=sides.map(lambda n: 8 * n), vocab=st.integers(16, 4_096),
-    tied=st.booleans(),
+    kv_heads=st.sampled_from([1, 2, 8]), key_dim=st.just(16), value_dim=st.just(16), ffn=sides.map(lambda n: 8 * n),
+    vocab=st.integers(16, 4_096), tied=st.booleans(),
 )  # fmt: skip
 families: st.SearchStrategy[Family] = st.sampled_from(["qwen3", "qwen2", "llama"])
 models = st.builds(lambda shape, family: Architecture("any", family, shape, 0, 3.0), shapes, families)

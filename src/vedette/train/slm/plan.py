@@ -5,7 +5,7 @@ Computed from the model's shape and the amount of data (`sizing`, `amounts`); no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -23,6 +23,8 @@ QUANTISATIONS = ("F16", "Q8_0", "Q4_0")  # what is exported unless said otherwis
 NF4_SPEED, SPARSE_SPEED = 0.75, 0.5  # of a dense model's: unpacking weights, sorting tokens by expert; assumed
 LAYER_SECONDS = 0.0008  # of a token that is written, for starting a layer's products; assumed
 TOKEN = 5  # bytes in main memory of a token that is learned from
+
+Way = tuple[str, dict[str, object]]  # a setting to lower as a recipe has it, and what it changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,21 +250,29 @@ def _disk(task: Task, model: Architecture) -> int:
 
 
 def _lowered(task: Task, model: Architecture, program: int, room: int) -> Iterator[Lower]:
-    """One setting after the other, those first that change the result least, until it fits."""
-    setting = task.setting
-    for name, changes in _ways(task, model):
-        lower = replace(setting, **changes)  # type: ignore[arg-type]
-        if lower == setting:
-            continue
-        memory = sizing.memory(model, lower, program).total
-        if memory < sizing.memory(model, setting, program).total:
-            setting = lower
-            yield Lower(name, memory)
-        if memory <= room:
-            return
+    """As few settings as it takes, those before others that change the result least; all where none suffice."""
+
+    def needed(ways: Sequence[Way]) -> int:
+        setting = task.setting
+        for _, changes in ways:
+            setting = replace(setting, **changes)  # type: ignore[arg-type]
+        return sizing.memory(model, setting, program).total
+
+    chosen: list[Way] = []
+    for way in _ways(task, model):
+        if needed([*chosen, way]) < needed(chosen):
+            chosen.append(way)
+        if needed(chosen) <= room:
+            break
+    for way in chosen[-2::-1]:
+        without = [one for one in chosen if one is not way]
+        if needed(without) <= room:
+            chosen = without
+    for number, (name, _) in enumerate(chosen, 1):
+        yield Lower(name, needed(chosen[:number]))
 
 
-def _ways(task: Task, model: Architecture) -> Iterator[tuple[str, dict[str, object]]]:
+def _ways(task: Task, model: Architecture) -> Iterator[Way]:
     setting = task.setting
     yield "checkpointing = true", {"checkpointing": True}
     for part in (2, 4):
