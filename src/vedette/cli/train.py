@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vedette.cli.train_plan import plan
 from vedette.cli.train_sft import pretrain, sft
 from vedette.cli.train_watch import plot, watch
 from vedette.errors import ConfigError
@@ -21,6 +22,7 @@ app.command("pretrain")(pretrain)
 app.command("sft")(sft)
 app.command("watch")(watch)
 app.command("plot")(plot)
+app.command("plan")(plan)
 
 
 @app.callback()

@@ -37,6 +37,9 @@ class Base(Settings):
 
     model: str = Field(default="", description="OWNER/NAME as published; its folder is given with --base")
     licence: str = Field(default="", description="of the base, as its publisher names it")
+    accept: tuple[str, ...] = Field(
+        default=(), description="licences that you read and keep to, where they set conditions or are not known here"
+    )
     template: Literal["own", "chatml"] = Field(
         default="chatml", description="chat template: the base's own, or Vedette's (chatml.jinja)"
     )
@@ -64,6 +67,7 @@ class Data(Settings):
     curriculum: bool = Field(default=True, description="rows in the order of the file, else shuffled in each epoch")
     tasks: tuple[str, ...] = Field(default=(), description="beginnings of tasks' names; empty: all")
     each: int = Field(default=0, ge=0, description="rows of a task at most; 0: all")
+    accept: tuple[str, ...] = Field(default=(), description="licences of rows, as [base] has it")
 
 
 class Learning(Settings):
