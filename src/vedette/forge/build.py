@@ -25,6 +25,9 @@ class Plan(Settings):
     """Which tasks, and how much of them."""
 
     groups: tuple[str, ...] = Field(default=GROUPS, description="modules of `forge.tasks`")
+    tasks: tuple[str, ...] = Field(
+        default=(), description="beginnings of tasks' names, as “cve-weakness/root”; (): all"
+    )
     cap: int = Field(default=100_000, description="examples of a task, besides the task's own cap")
     scale: float = Field(default=1.0, description="factor of all tasks' caps")
     dev: float = Field(default=0.02, ge=0, le=0.5, description="share of source objects on the dev side")
@@ -52,9 +55,12 @@ class Builder:
 
     def examples(self) -> Iterator[Example]:
         for group in self.plan.groups:
-            words = wording.load(group.replace("_", "-"))
+            name = group.replace("_", "-")
+            words = wording.load(name)
             for task in tasks(group):
-                tally = Tally(f"{group.replace('_', '-')}/{task.name}", task.kind)
+                tally = Tally(f"{name}/{task.name}", task.kind)
+                if self.plan.tasks and not tally.task.startswith(self.plan.tasks):
+                    continue
                 yield from self._of(task, words, tally)
                 self.tallies.append(tally)
 
