@@ -1,8 +1,8 @@
 """What each stage of the forge does to a small model: `python bench/forge_ablation.py --data build/ablation --on cpu`.
 
-`--data` holds the four folders of bench/forge_ablation_data.py. Each trains a model of the recipe's shape, all four from
-the same random values and with the same tokenizer, that of the first; all answer the same questions of the dev side,
-those of which the exact answer can have been learned. What was done before in `--out` is not done again.
+`--data` holds the four folders of bench/forge_ablation_data.py. Each trains a model of the recipe's shape, all four
+from the same random values and with the same tokenizer, that of the first; all answer the same questions of the dev
+side, those of which the exact answer can have been learned. What was done before in `--out` is not done again.
 """
 
 from __future__ import annotations
@@ -130,12 +130,16 @@ def measured(run: Run, asked: Sequence[Row], ids: frozenset[str]) -> list[Answer
 
 def _right(row: Row, said: str, exact: bool, ids: frozenset[str]) -> dict[str, bool]:
     if row.kind == "json-extraction":
-        return {"json": exact, "valid": _parses(said)}
+        return {_exact(row): exact, "valid": _parses(said)}
     last = said.strip().rpartition("\n")[2]
-    return {
-        "weakness" if row.task.startswith("cve") else "technique": exact,
-        "id": last.startswith(ANSWER) and last.removeprefix(ANSWER) in ids,
-    }
+    return {_exact(row): exact, "id": last.startswith(ANSWER) and last.removeprefix(ANSWER) in ids}
+
+
+def _exact(row: Row) -> str:
+    """The measure that its exact answer counts for."""
+    if row.kind == "json-extraction":
+        return "json"
+    return "weakness" if row.task.startswith("cve") else "technique"
 
 
 def _parses(text: str) -> bool:
@@ -146,18 +150,15 @@ def _parses(text: str) -> bool:
     return True
 
 
-def commonest(data: Path, asked: Sequence[Row], ids: frozenset[str]) -> list[Answered]:
+def commonest(data: Path, asked: Sequence[Row]) -> list[Answered]:
     """What is right without reading: the commonest exact answer of each group of the train side."""
     counts: dict[str, Counter[str]] = {}
     for _, row in read([data / "train.jsonl"], Data(), Tally()):
         if row.kind != "json-extraction":
             counts.setdefault(_group(row), Counter())[row.final] += 1
     best = {group: found.most_common(1)[0][0] for group, found in counts.items()}
-    said = [f"{ANSWER}{best.get(_group(row), '')}" for row in asked]
-    return [
-        Answered(row.id, text, _right(row, text, text == f"{ANSWER}{row.final}", ids))
-        for row, text in zip(asked, said, strict=True)
-    ]
+    told = [(row, best.get(_group(row), "")) for row in asked]
+    return [Answered(row.id, final, {_exact(row): final == row.final} if final else {}) for row, final in told]
 
 
 def table(found: Mapping[str, Sequence[Sequence[Answered]]], seeds: int) -> str:
@@ -167,7 +168,7 @@ def table(found: Mapping[str, Sequence[Sequence[Answered]]], seeds: int) -> str:
     for arm, runs in found.items():
         for measure, name in MEASURES.items():
             values, before = _values(runs, measure), _values(found[first], measure)
-            if not values:
+            if len(values) != len(before) or not values:
                 continue
             low, high = _interval(values)
             versus = _difference(values, before) if arm != first else ""
@@ -232,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             run = Run(arm, seed, data, options.out)
             base = trained(run, _recipe(options), base)
             found.setdefault(arm, []).append(measured(run, asked, ids))
-        print(_told(found, commonest(folders["structure"], asked, ids), options.out), flush=True)
+        print(_told(found, commonest(folders["structure"], asked), options.out), flush=True)
 
 
 def _some(rows: Sequence[Row], count: int) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Data for the forge's ablation, by the forge: `python bench/forge_ablation_data.py --out build/ablation [--only judge]`.
+"""Data for the forge's ablation, by the forge: `python bench/forge_ablation_data.py --out build/ablation`.
 
 Four folders of the same examples and the same split: structure only; rewritten by the formats; with grounding; with a
 judge. Teacher and judge are scripts (bench/forge_ablation_teacher.py).

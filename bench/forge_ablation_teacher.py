@@ -1,12 +1,12 @@
 """A teacher and a judge by rule, for the forge's ablation: neither knows anything that its prompt does not hold.
 
-How well each does is known, so that what a stage of the forge does to a small model's data can be told apart from what a
-strong teacher would bring. Of a prompt's hash:
+How well each does is known, so that what a stage of the forge does to a small model's data can be told apart from what
+a strong teacher would bring. By a prompt's hash:
 
-- the teacher is good (70 %: quotes the words of the question that carry the answer, then the answer of stage 1, then an
-  entry of the background of the same kind), sloppy (12 %: leaves out the reasons; JSON in a fence), wrong (12 %: quotes
-  words that carry nothing, or argues for a near entry and ends in the right one; JSON with a comment behind it) or broken
-  (6 %: cut, refusing, or naming an id that nobody gave);
+- the teacher is good (70 %: quotes the words of the question that carry the answer, then the answer of stage 1, then
+  entries of the background of the same kind), sloppy (12 %: leaves out the reasons; JSON in a fence), wrong (12 %:
+  quotes words that carry nothing, or argues for a near entry and ends in the right one; JSON with a comment behind it)
+  or broken (6 %: cut, refusing, or naming an id that nobody gave);
 - the judge errs in one verdict of twelve, which its two orders of asking turn into "inconsistent".
 """
 
@@ -33,8 +33,14 @@ _REASON = re.compile(
     re.DOTALL,
 )
 _MISSING = re.compile(r"\AA security analyst asks:\n(?P<question>.*)\n\nA draft of the answer:\n", re.DOTALL)
-_PREFER = re.compile(r"\AQuestion:\n(?P<question>.*)\n\nFirst answer:\n(?P<first>.*)\n\nSecond answer:\n(?P<second>.*)\n\nWhich ", re.DOTALL)  # fmt: skip
-_FACTS = re.compile(r"\nReference answer, which is right:\n(?P<reference>.*)\n\nAnswer to be checked:\n(?P<answer>.*)\n\nHow faithful", re.DOTALL)  # fmt: skip
+_PREFER = re.compile(
+    r"\AQuestion:\n(?P<question>.*)\n\nFirst answer:\n(?P<first>.*)\n\nSecond answer:\n(?P<second>.*)\n\nWhich ",
+    re.DOTALL,
+)
+_FACTS = re.compile(
+    r"\nReference answer, which is right:\n(?P<reference>.*)\n\nAnswer to be checked:\n(?P<answer>.*)\n\nHow faithful",
+    re.DOTALL,
+)
 _PIECE = re.compile(r"^\[\d+\] (?P<label>(?P<id>CWE-\d+|T\d{4}(?:\.\d{3})?) [^:\n]*): (?P<text>.+)$", re.MULTILINE)
 _ID = re.compile(r"\b(?:CWE-\d+|T\d{4}(?:\.\d{3})?)\b")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
@@ -138,7 +144,7 @@ def _quotes(told: str, body: str) -> tuple[str, str]:
 
 
 def _queries(question: str) -> list[str]:
-    """Its own words in small letters, which are no names: those in front, those behind. What is only copied needs none."""
+    """Its own words in small letters, which are no names: those in front, those behind. JSON only copies: none."""
     if "JSON" in question:
         return []
     words = [word for word in dict.fromkeys(_WORD.findall(_told(question))) if word.islower() and telling(word)]

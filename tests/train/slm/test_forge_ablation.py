@@ -63,7 +63,10 @@ def _row(number: int, steps: bool) -> dict[str, Any]:
     else:
         task, kind, final = "cve-weakness/root-cause", "closed-book", f"CWE-{number % 3}"
         answer = f"{'1. It is so. ' if steps else ''}It is {colour}.\n\nAnswer: {final}"
-    said = [{"role": "user", "content": f"Which colour has {number} {colour}?"}, {"role": "assistant", "content": answer}]
+    said = [
+        {"role": "user", "content": f"Which colour has {number} {colour}?"},
+        {"role": "assistant", "content": answer},
+    ]
     return {"messages": said, "id": str(number), "task": task, "kind": kind, "final": final, "difficulty": 1}
 
 
@@ -86,15 +89,21 @@ def test_four_models_and_one_table(ablation: Any, tmp_path: Path, capsys: pytest
     told = ["--data", str(data), "--out", str(out), "--recipe", str(recipe), "--batch", "2048"]
     ablation.main(told)
     made = {path: path.stat().st_mtime_ns for path in out.glob("*/manifest.json")}
-    bases = {json.loads((out / f"{arm}-7/manifest.json").read_text())["inputs"].get("base/manifest.json") for arm in ablation.ARMS}
+    bases = {
+        json.loads((out / f"{arm}-7/manifest.json").read_text())["inputs"].get("base/manifest.json")
+        for arm in ablation.ARMS
+    }
     ablation.main(told)
 
-    assert len(made) == 4 and made == {path: path.stat().st_mtime_ns for path in out.glob("*/manifest.json")}
+    assert len(made) == 4
+    assert made == {path: path.stat().st_mtime_ns for path in out.glob("*/manifest.json")}
     assert len(bases - {None}) == 1  # all start where the first one did
     table = (out / "table.md").read_text()
     assert all(f"| {name} |" in table for name in ablation.ARMS.values())
-    assert "| root cause, CWE id | 9 |" in table and "| JSON, valid | 3 |" in table  # nobody could learn CWE-9
-    assert "scripts" in table and "batch = 2048" in (out / "judge-7.toml").read_text()
+    assert "| root cause, CWE id | 9 |" in table
+    assert "| JSON, valid | 3 |" in table
+    assert "scripts" in table
+    assert "batch = 2048" in (out / "judge-7.toml").read_text()
     assert table.strip() in capsys.readouterr().out
 
 
@@ -103,7 +112,11 @@ def _answers(ablation: Any, right: int, of: int) -> list[list[Any]]:
 
 
 def test_a_difference_has_an_interval(ablation: Any) -> None:
-    found = {"structure": _answers(ablation, 20, 100), "formats": _answers(ablation, 60, 100), "judge": _answers(ablation, 20, 100)}
+    found = {
+        "structure": _answers(ablation, 20, 100),
+        "formats": _answers(ablation, 60, 100),
+        "judge": _answers(ablation, 20, 100),
+    }
     lines = {line.split(" | ")[0]: line for line in ablation.table(found, 1).splitlines()}
     assert "+40.0 points (+3" in lines["| + formats"]  # the whole interval lies above none
     assert "+0.0 points (+0.0 to +0.0)" in lines["| + judge"]
