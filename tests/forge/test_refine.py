@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import orjson
 import pytest
@@ -18,8 +19,10 @@ from vedette.forge.caller import Caller, Limits, Spent
 from vedette.forge.example import Example
 from vedette.forge.ground import Steps, ground
 from vedette.forge.ledger import Ledger
-from vedette.forge.refine import USED, Plan, Row, refine, rows
+from vedette.forge.make import _apart
+from vedette.forge.refine import TOUCHES, USED, Plan, Row, refine, rows
 from vedette.knowledge.store import Knowledge
+from vedette.overlap import Items
 
 
 def _numbered(n: int) -> Example:
@@ -55,6 +58,22 @@ def test_the_bad_never_reach_the_output(tmp_path: Path, store: Knowledge) -> Non
         assert not [words for words in BAD if words in row.answer]
         assert row.answer.endswith(f"Answer: {row.example.final}")
         assert (row.outcome == USED) == (row.answer != row.example.answer)
+
+
+class Held:
+    """Benchmarks that ask about roses."""
+
+    def touched(self, text: str) -> tuple[str, str]:
+        return ("gram", "roses") if "roses" in text else ("", "")
+
+
+@pytest.mark.parametrize(("outcome", "answer", "kept"), [
+    (USED, "It is about roses.", False), (USED, "It is about thorns.", True), ("judge: original", "roses", True),
+])  # fmt: skip
+def test_what_grounding_found_is_held_against_benchmarks(outcome: str, answer: str, kept: bool) -> None:
+    row = _apart(Row(example=EXAMPLES[0], answer=answer, outcome=outcome), cast("Items", Held()))
+    assert (row.outcome, row.answer) == ((outcome, answer) if kept else (TOUCHES, EXAMPLES[0].answer))
+    assert _apart(Row(example=EXAMPLES[0], answer=answer, outcome=outcome), None).answer == answer
 
 
 def test_every_mood_occurs() -> None:

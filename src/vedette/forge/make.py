@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import orjson
 
 from vedette.engine.protocol import Identity
@@ -21,7 +22,7 @@ from vedette.forge.executor import Executor, Job, planned, spent, ways
 from vedette.forge.ledger import Ledger
 from vedette.forge.prompts import hashes as prompt_hashes
 from vedette.forge.recipe import Recipe
-from vedette.forge.refine import NEAR, USED, Row, rows
+from vedette.forge.refine import NEAR, TOUCHES, USED, Row, rows
 from vedette.forge.world import World
 from vedette.knowledge.store import Knowledge
 from vedette.manifest import FILE_NAME, atomic_write, output_error
@@ -83,7 +84,7 @@ async def refined(
         lines: list[mix.Line] = []
         with Ledger(work) as ledger:
             left = _copies(recipe, rows(ledger, run))
-            for row in rows(ledger, run):
+            for row in (_apart(one, items) for one in rows(ledger, run)):
                 outcome = NEAR if row.example.id in left else row.outcome
                 outcomes[outcome] += 1
                 seen.row(row, outcome)
@@ -113,6 +114,13 @@ async def _evolved(
             evolver = Evolver(plan.teacher, plan.judge or plan.teacher, passages, store, builder.benchmarks)
             before = _run(recipe, executor, parents)
             return list(await evolve(parents, wanted.rounds, before, evolver, ledger, seen.evolved)), spent(plan)
+
+
+def _apart(row: Row, items: Items | None) -> Row:
+    """What was found in the store is in the answer now: that is held against the benchmarks, too."""
+    if items is None or row.outcome != USED or not items.touched(row.answer)[0]:
+        return row
+    return msgspec.structs.replace(row, answer=row.example.answer, outcome=TOUCHES)
 
 
 def _parted(examples: Iterable[Example], per_task: int) -> tuple[list[Example], list[Example]]:

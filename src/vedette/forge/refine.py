@@ -25,6 +25,7 @@ from vedette.forge.reason import Way, reason
 from vedette.knowledge.store import Knowledge
 
 USED = "rewritten"
+TOUCHES = "it touches a benchmark"
 NEAR = "near duplicate"  # of another rewritten answer: the example is left out
 
 
