@@ -8,7 +8,8 @@ VedetteError                 exit code 1
 ├── OutputError              5   a result cannot be written (a full disk, no permission)
 ├── ArtefactError            6   a shipped, trained or imported artefact does not match its manifest
 ├── FetchError               7   a publisher's file could not be fetched whole and unchanged
-└── EngineError              8   a language model cannot be asked, or did not answer; tier 0's answer stands
+├── EngineError              8   a language model cannot be asked, or did not answer; tier 0's answer stands
+└── TrainingError            9   a training cannot go on: the loss is no number, memory ran out
 
 A message says what (the value, quoted), where (file:line, or the record's id) and what to do.
 """
@@ -60,3 +61,7 @@ class FetchError(VedetteError):
 
 class EngineError(VedetteError):
     exit_code = 8
+
+
+class TrainingError(VedetteError):
+    exit_code = 9
