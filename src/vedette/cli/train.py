@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vedette.cli import train_prefer
 from vedette.errors import ConfigError
 
 _DATA, _WORK = Path("../shared/data"), Path("build/experts")
@@ -15,6 +16,10 @@ app = typer.Typer(
     help="Train from labelled data, and language models from the forge's: pip install 'vedette[train]'.",
     no_args_is_help=True,
 )
+app.command("dpo")(train_prefer.dpo)
+app.command("grpo")(train_prefer.grpo)
+app.command("pairs")(train_prefer.pairs)
+app.command("texts")(train_prefer.texts)
 
 
 @app.callback()

@@ -85,12 +85,14 @@ class _Writer:
     def document(self, uid: str, found: list[tuple[int, Record]]) -> tuple[str, Document] | None:
         """None where nothing is left of it, which is counted."""
         if self._items and uid in self._items.ids:
-            return self._leave("benchmark (id)")
+            self._tally.left["benchmark (id)"] += 1
+            return None
         found.sort(key=lambda one: (rank(self._sources[one[0]]), one[0]))
         dev = bool(dev_objects((uid,), self._wanted.seed, self._wanted.dev))
         kept = [part for part in self._parts([record for _, record in found], dev) if self._fit(part)]
         if sum(map(len, kept)) < SHORTEST:
-            return self._leave("nothing is said of it")
+            self._tally.left["nothing is said of it"] += 1
+            return None
         title = next((record.name for _, record in found if record.name), "")
         text = "\n\n".join([f"{uid}: {title}" if title not in ("", uid) else uid, *kept])
         licence = "; ".join(dict.fromkeys(self._licences.get(self._sources[number], "") for number, _ in found))
@@ -98,9 +100,6 @@ class _Writer:
         self._tally.documents[side] += 1
         self._tally.characters[side] += len(text)
         return side, Document(text, uid, licence.strip("; "))
-
-    def _leave(self, why: str) -> None:
-        self._tally.left[why] += 1
 
     def _parts(self, records: list[Record], dev: bool) -> Iterator[str]:
         """Paragraphs; of each field the text of the first source that has it."""
@@ -221,14 +220,13 @@ def write(store: Knowledge, wanted: Wanted, items: Items | None, out: Path, step
         outputs=[f"{side}.jsonl" for side in SIDES],
         versions={f"knowledge/{unit.name}": unit.content for unit in store.units},
         seed=wanted.seed,
-        counts=counts(tally, checked=items is not None),
+        counts={**counts(tally), "held against benchmarks": int(items is not None)},
     )
     return tally
 
 
-def counts(tally: Tally, *, checked: bool) -> dict[str, int]:
-    """`held against benchmarks` 0: nothing was."""
-    found = {"ids": tally.read, "held against benchmarks": int(checked)}
+def counts(tally: Tally) -> dict[str, int]:
+    found = {"ids": tally.read}
     for name, counter in (
         ("documents", tally.documents), ("characters", tally.characters), ("left out", tally.left),
         ("parts left out", tally.parts), ("replay", tally.replay),

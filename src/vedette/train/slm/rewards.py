@@ -57,7 +57,7 @@ REWARDS: Registry[Verifier] = Registry(
 
 def ground(store: Knowledge) -> Ground:
     """What a store knows."""
-    parents = {}
+    parents: dict[str, frozenset[str]] = {}
     sql = "SELECT body FROM record WHERE kind = ? AND status = 'active' AND instr(body, 'view CWE-1000') > 0"
     for (body,) in store.db.execute(sql, (Kind.WEAKNESS,)):
         record = decode(body)
