@@ -1,4 +1,4 @@
-"""`vedette train dpo | grpo | pairs | texts`: preference and reward, and what is learned from by them and before them."""
+"""`vedette train dpo | grpo | pairs | texts`: preference and reward, and what they and pre-training learn from."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from torch.utils.data import Sampler
 from transformers import TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
@@ -36,7 +37,24 @@ Scored = Callable[..., list[float | None]]
 
 
 class Trainer(Hooks, GRPOTrainer):  # type: ignore[misc]
-    pass
+    def _get_train_sampler(self, dataset: Any = None) -> _Order:
+        return _Order(super()._get_train_sampler(dataset), self.args.seed)
+
+
+class _Order(Sampler[int]):  # type: ignore[misc]
+    """TRL's order of questions, by the number of the epoch: a run that goes on asks what it would have asked."""
+
+    def __init__(self, repeated: Any, seed: int) -> None:
+        self._repeated, self._seed = repeated, seed
+
+    def set_epoch(self, epoch: int) -> None:
+        self._repeated.generator.manual_seed(self._seed + epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._repeated)
+
+    def __len__(self) -> int:
+        return len(self._repeated)
 
 
 @dataclass(frozen=True, slots=True)

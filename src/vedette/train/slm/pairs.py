@@ -1,7 +1,7 @@
 """Pairs of answers to one question, the better one and the worse one: a judge's, a verifier's, or the user's own.
 
 A line holds `prompt` (chat messages), `chosen` and `rejected`. Where it also says what the exact answer is (`kind`,
-`final`), a pair whose better answer is not right is no pair.
+`final`), a pair whose better answer is not right is no pair; both may be right, and one be reasoned better.
 """
 
 from __future__ import annotations
@@ -92,8 +92,6 @@ def fault(pair: Pair, items: Items | None = None) -> str:
         return "marks of a chat template"
     if pair.final and exact(pair.question, pair.chosen) == 0:
         return "the better answer is not right"
-    if pair.final and exact(pair.question, pair.rejected) == 1:
-        return "the worse answer is right"
     if items and any(items.touched(text)[0] for text in texts):
         return "touches a benchmark"
     return ""
