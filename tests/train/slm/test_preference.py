@@ -205,6 +205,8 @@ def test_broken_off_it_goes_on_as_if_nothing_had_been(
     kept = sorted(path.name for path in work.glob("checkpoint-*"))
     assert kept == ["checkpoint-4" if method == "dpo" else "checkpoint-5"]
     _half_written(work, work / kept[0])
+    with (work / "curve.jsonl").open("a") as file:
+        file.write('{"at": "step", "ste')
     run(base, tmp_path)
     assert [event["step"] for event in curve(tmp_path / "out", "resume")] == [int(kept[0].partition("-")[2])]
     last = {event["step"]: event for event in curve(tmp_path / "out")}

@@ -207,6 +207,8 @@ def trained(trainer: Any) -> str:
     kept = checkpoints.newest(run.work, run.mark)
     if kept:
         run.put_back(kept.state)
+        if trainer.is_world_process_zero():
+            _whole_lines(run.work / CURVE)
         trainer.put(at="resume", step=kept.step)
         run.told(f"goes on from step {kept.step}")
     elif trainer.is_world_process_zero():
@@ -219,6 +221,13 @@ def trained(trainer: Any) -> str:
         manifest.verify(run.work / BEST)
         trainer._load_from_checkpoint(str(run.work / BEST))
     return str(run.why)
+
+
+def _whole_lines(curve: Path) -> None:
+    """Without the line that a kill left half-written."""
+    if curve.is_file():
+        found = curve.read_bytes()
+        manifest.atomic_write(curve, found[: found.rfind(b"\n") + 1])
 
 
 def finish(trainer: Any, recipe: Recipe, places: Places, result: Result) -> None:
