@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from vedette.cli import app
 from vedette.errors import ConfigError, InputError
 from vedette.forge import wording
-from vedette.forge.build import Builder, Plan, dev_objects
+from vedette.forge.build import Builder, Plan
 from vedette.forge.example import ANSWER, EXACT, Example, Kind
 from vedette.forge.task import GROUPS, tasks
 from vedette.forge.world import World
@@ -21,6 +21,7 @@ from vedette.knowledge.record import Kind as Entity
 from vedette.knowledge.record import Record, Rel
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
+from vedette.split import dev_objects
 
 PLAN = Plan(groups=("attack_technique",))
 

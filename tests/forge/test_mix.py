@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.forge.conftest import example
 
 from vedette.errors import InputError
-from vedette.forge.build import dev_objects
 from vedette.forge.mix import Mix, line, shares, write
+from vedette.split import dev_objects
 
 LINES = [
     line(

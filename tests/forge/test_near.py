@@ -14,9 +14,9 @@ from tests.forge.conftest import example
 from typer.testing import CliRunner
 
 from vedette.cli import app
-from vedette.forge.build import dev_objects
 from vedette.forge.mix import Line, Mix, line, write
 from vedette.forge.near import GRAM, Sides, bands, copies, grams
+from vedette.split import dev_objects
 
 pytestmark = pytest.mark.forge
 pytest.importorskip("rensa")

@@ -155,6 +155,20 @@ def calibrate(
         print(f'"{task}" = {mark}')
 
 
+@app.command("pairs")
+def pairs(
+    out: Annotated[Path, typer.Option(help="Folder for train.jsonl, dev.jsonl and their manifest.")],
+    work: Annotated[Path, typer.Option(help="The ledger of a run with a judge.")] = _WORK,
+    recipe: Annotated[Path, typer.Option(help="Of that run: how it was split.")] = Path("recipes/forge-full.toml"),
+    seed: Seed = None,
+) -> None:
+    """What the judge preferred in both orders, as pairs of answers for `vedette train dpo`."""
+    from vedette.forge.pairs import write
+
+    for what, count in write(work, _recipe(recipe, seed), out).most_common():
+        print(f"{count:>8,}  {what}")
+
+
 def _recipe(file: Path, seed: int | None) -> Recipe:
     from vedette.config import load_toml
     from vedette.forge.recipe import Recipe

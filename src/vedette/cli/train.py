@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vedette.cli import train_prefer
 from vedette.cli.train_plan import plan
 from vedette.cli.train_sft import pretrain, sft
 from vedette.cli.train_watch import plot, watch
@@ -23,6 +24,10 @@ app.command("sft")(sft)
 app.command("watch")(watch)
 app.command("plot")(plot)
 app.command("plan")(plan)
+app.command("dpo")(train_prefer.dpo)
+app.command("grpo")(train_prefer.grpo)
+app.command("pairs")(train_prefer.pairs)
+app.command("texts")(train_prefer.texts)
 
 
 @app.callback()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -137,12 +137,3 @@ def _options(draft: Draft, tally: Tally) -> tuple[str, str]:
 
 def _key(example: Example) -> str:
     return hashlib.blake2b(f"{example.task}\0{example.question}".encode("utf-8", "replace"), digest_size=16).hexdigest()
-
-
-def dev_objects(objects: Sequence[str], seed: int, share: float) -> tuple[str, ...]:
-    """An example is dev where anything that it is about is: nothing that dev asks about was learned."""
-    return tuple(uid for uid in objects if _share(uid, seed) < share)
-
-
-def _share(uid: str, seed: int) -> float:
-    return int.from_bytes(hashlib.blake2b(f"{seed} {uid}".encode(), digest_size=4).digest()) / 2**32

@@ -22,10 +22,10 @@ from pydantic import Field
 
 from vedette.config import Settings
 from vedette.errors import InputError
-from vedette.forge.build import dev_objects
 from vedette.forge.example import Example
 from vedette.forge.near import Grams, Sides, grams
 from vedette.manifest import output_error
+from vedette.split import dev_objects
 
 SIDES = ("train", "dev")
 

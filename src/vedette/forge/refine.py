@@ -37,6 +37,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str  # `USED`, or why the answer is that of stage 1
     grounded: Grounded | None = None
     judged: Judged | None = None
+    refused: str = ""  # the rewritten answer that the judge did not let pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,10 @@ async def refined(example: Example, plan: Plan, store: Knowledge) -> Row:
         return Row(example=example, answer=example.answer, outcome=f"{UNANSWERED}{error.what}"[:120], grounded=grounded)
     if found and not accepts(found, plan.marks, example.task):
         why = "facts in doubt" if found.preference in (Preference.REWRITTEN, Preference.TIE) else str(found.preference)
-        return Row(example=example, answer=example.answer, outcome=f"judge: {why}", grounded=grounded, judged=found)
+        return Row(
+            example=example, answer=example.answer, outcome=f"judge: {why}", grounded=grounded, judged=found,
+            refused=told,
+        )  # fmt: skip
     return Row(example=example, answer=told, outcome=USED, grounded=grounded, judged=found)
 
 

@@ -1,0 +1,290 @@
+"""What DPO and GRPO share: the base, checks before the first step, going on after a break, and the result's folder."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from vedette import manifest
+from vedette.errors import ConfigError, InputError
+from vedette.manifest import output_error
+from vedette.train.slm import checkpoints, template
+from vedette.train.slm.recipe import Learning, Method, Recipe
+
+OFFLINE = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
+LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a run reads and writes."""
+
+    recipe: Path
+    base: Path  # a model's folder
+    data: Path
+    out: Path
+    work: Path  # checkpoints and the curve: stopped, the same command goes on from there
+    dev: Path | None = None
+    benchmarks: Path | None = None
+    store: Path | None = None
+
+
+@dataclass(slots=True)
+class Result:
+    """What is told of a run, and stands in its card."""
+
+    steps: int
+    why: str  # it ended
+    counts: dict[str, int]
+    measures: dict[str, float] = field(default_factory=dict)  # name → at the end
+
+
+def offline() -> None:
+    """To be called before anything of Hugging Face is imported: it looks at these once."""
+    for name in OFFLINE:
+        os.environ[name] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def quiet() -> None:
+    """Their bars and notices; warnings of what a later version will call otherwise."""
+    import datasets
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl|peft")
+
+
+def loaded(base: Path, recipe: Recipe, method: Method) -> tuple[Any, Any]:
+    """Model and tokenizer. Raises InputError, ConfigError."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _model_folder(base)
+    dtype = torch.bfloat16 if method is not Method.FULL else torch.float32
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            base, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=dtype,
+            attn_implementation="sdpa", **_quantised(method),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError) as exc:
+        what = f"transformers cannot load it: {str(exc).splitlines()[0]}"
+        remedy = "give the folder of a model in safetensors, as its publisher has it"
+        raise InputError(what, where=str(base), remedy=remedy) from exc
+    if recipe.base.template == "chatml":
+        _chatml(tokenizer, base)
+    template.check(tokenizer, str(base))
+    return model, tokenizer
+
+
+def _model_folder(base: Path) -> None:
+    if (base / "adapter_config.json").is_file():
+        raise InputError("an adapter, and no model", where=str(base), remedy="merge it into its base first")
+    if not (base / "config.json").is_file():
+        remedy = "give --base the folder of a model: what `vedette train sft` wrote, or a publisher's"
+        raise InputError("no model's folder: it has no config.json", where=str(base), remedy=remedy)
+
+
+def _quantised(method: Method) -> dict[str, Any]:
+    if method is not Method.QLORA:
+        return {}
+    try:
+        import bitsandbytes  # noqa: F401
+    except ModuleNotFoundError as exc:
+        raise ConfigError('method = "qlora" needs bitsandbytes', remedy="pip install 'vedette[qlora]'") from exc
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )  # fmt: skip
+    return {"quantization_config": config}
+
+
+def _chatml(tokenizer: Any, base: Path) -> None:
+    missing = [mark for mark in template.MARKS if mark not in tokenizer.get_vocab()]
+    if missing:
+        what = f"its vocabulary lacks {', '.join(missing)}, which the template 'chatml' needs"
+        raise InputError(what, where=str(base), remedy='set [base] template = "own"')
+    tokenizer.chat_template = template.chatml()
+    tokenizer.eos_token = template.MARKS[-1]
+    tokenizer.pad_token = tokenizer.pad_token or template.MARKS[0]
+
+
+def adapter(recipe: Recipe, method: Method) -> Any:
+    """PEFT's settings; None where every weight learns."""
+    if method is Method.FULL:
+        return None
+    from peft import LoraConfig
+
+    lora = recipe.lora
+    targets: Any = "all-linear" if lora.targets == "all-linear" else ["q_proj", "k_proj", "v_proj", "o_proj"]
+    return LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
+    )
+
+
+def arguments(kind: Any, learning: Learning, recipe: Recipe, work: Path, **more: Any) -> Any:
+    """`kind`: the class of settings of one of TRL's trainers."""
+    import torch
+
+    return kind(
+        output_dir=str(work), seed=recipe.seed, data_seed=recipe.seed, num_train_epochs=learning.epochs,
+        learning_rate=learning.rate, weight_decay=learning.decay, adam_beta1=learning.betas[0],
+        adam_beta2=learning.betas[1], max_grad_norm=learning.clip, optim="adamw_torch",
+        bf16=learning.precision == "bf16", gradient_checkpointing=learning.checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False}, torch_compile=learning.compile, logging_steps=1,
+        logging_nan_inf_filter=False, report_to="none", disable_tqdm=True, push_to_hub=False, save_strategy="steps",
+        save_steps=learning.save, dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=False, **more,
+    )  # fmt: skip
+
+
+def begun(stage: str, recipe: Recipe, places: Places) -> str:
+    """Hash of all that a run has in common with the one that it goes on from. Raises ConfigError, OutputError."""
+    if places.out.is_dir() and any(places.out.iterdir()) and not (places.out / manifest.FILE_NAME).is_file():
+        remedy = "choose an empty folder: this one would be replaced"
+        raise ConfigError("it holds other files than a result", where=str(places.out), remedy=remedy)
+    _model_folder(places.base)
+    told = [stage, recipe.model_dump_json(), _hash(places.data), _hash(places.dev), _hash(places.base / "config.json")]
+    told += [f"{one.name} {one.stat().st_size}" for one in sorted(places.base.glob("*.safetensors"))]
+    try:
+        places.work.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise output_error(places.work, exc) from exc
+    return sha256("\0".join(told).encode()).hexdigest()
+
+
+def _hash(path: Path | None) -> str:
+    try:
+        return manifest.sha256_file(path) if path else ""
+    except OSError as exc:
+        raise InputError(f"cannot be read: {exc.strerror}", where=str(path), remedy="check the path") from exc
+
+
+def processes() -> int:
+    """That torchrun started together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def first() -> bool:
+    """Is this the one of them that writes and tells?"""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def shared(learning: Learning, longest: int, mean: float, what: str) -> tuple[int, int]:
+    """How many of `what` a process computes at once and a step holds, over all processes. Raises ConfigError.
+
+    `longest`, `mean`: tokens of one, padded to the longest, and as it is.
+    """
+    most = learning.micro // longest
+    if not most:
+        told = f"`micro` = {learning.micro:,} tokens have no room for the longest {what}, which needs {longest:,}"
+        raise ConfigError(told, remedy=f"raise `micro` and `batch` to {longest:,} or more, or lower `longest`")
+    return most, max(1, round(learning.batch / mean))
+
+
+def trained(trainer: Any) -> str:
+    """Goes on from the last whole checkpoint; why it ended. Raises TrainingError, ConfigError, OutputError."""
+    from vedette.train.slm.hooks import BEST, CURVE, trouble
+
+    run = trainer.run_
+    kept = checkpoints.newest(run.work, run.mark)
+    if kept:
+        run.put_back(kept.state)
+        if trainer.is_world_process_zero():
+            _whole_lines(run.work / CURVE)
+        trainer.put(at="resume", step=kept.step)
+        run.told(f"goes on from step {kept.step}")
+    elif trainer.is_world_process_zero():
+        (run.work / CURVE).unlink(missing_ok=True)
+        shutil.rmtree(run.work / BEST, ignore_errors=True)
+    with trouble(trainer):
+        trainer.train(resume_from_checkpoint=str(kept.folder) if kept else None)
+    trainer.put(at="stop", step=trainer.state.global_step, why=run.why)
+    if run.patience and (run.work / BEST / manifest.FILE_NAME).is_file():
+        manifest.verify(run.work / BEST)
+        trainer._load_from_checkpoint(str(run.work / BEST))
+    return str(run.why)
+
+
+def _whole_lines(curve: Path) -> None:
+    """Without the line that a kill left half-written."""
+    if curve.is_file():
+        found = curve.read_bytes()
+        manifest.atomic_write(curve, found[: found.rfind(b"\n") + 1])
+
+
+def finish(trainer: Any, recipe: Recipe, places: Places, result: Result) -> None:
+    """The result's folder takes its place when it is whole; its manifest is written last. Raises OutputError."""
+    if not trainer.is_world_process_zero():
+        return
+    import torch
+
+    out, filling = places.out, places.out.with_name(f".{places.out.name}.tmp")
+    if trainer.run_.learning.precision == "bf16":
+        trainer.model.to(torch.bfloat16)
+    try:
+        shutil.rmtree(filling, ignore_errors=True)
+        filling.mkdir(parents=True)
+        trainer._save(str(filling))
+        (filling / "README.md").unlink(missing_ok=True)  # PEFT's draft of a card
+        shutil.copyfile(places.recipe, filling / "recipe.toml")
+        shutil.copyfile(places.work / "curve.jsonl", filling / "curve.jsonl")
+        (filling / "card.md").write_text(card(trainer.run_.stage, recipe, places, result), "utf-8")
+        _seal(filling, recipe, places, result)
+        if out.exists():
+            shutil.rmtree(out)
+        filling.rename(out)
+    except OSError as exc:
+        raise output_error(out, exc) from exc
+
+
+def _seal(folder: Path, recipe: Recipe, places: Places, result: Result) -> None:
+    inputs: Mapping[str, Path | None] = {
+        "recipe": places.recipe, "data": places.data, "dev": places.dev, "base": places.base / "config.json",
+    }  # fmt: skip
+    manifest.write(
+        folder / manifest.FILE_NAME,
+        inputs={name: path for name, path in inputs.items() if path},
+        outputs=[one for one in folder.rglob("*") if one.is_file()],
+        versions={name: version(name) for name in LIBRARIES},
+        seed=recipe.seed,
+        counts={**result.counts, "steps": result.steps},
+    )
+
+
+def card(stage: str, recipe: Recipe, places: Places, result: Result) -> str:
+    """What was done, with what; a stage says nothing of how good a model is."""
+    base = recipe.base.model or f"{recipe.name} (own shape)"
+    lines = [
+        f"# {recipe.name}, after {stage.upper()}", "", f"- base: {base}, licence {recipe.base.licence or 'own'}",
+        f"- data: {places.data.name}, sha256 {manifest.sha256_file(places.data)}",
+        f"- {result.steps:,} steps of `[{stage}]` in recipe.toml; it ended: {result.why}",
+        *(f"- {name}: {count:,}" for name, count in result.counts.items()),
+        *(f"- {name} at the end: {value:.4f}" for name, value in result.measures.items() if math.isfinite(value)),
+        f"- licence of the weights: {recipe.card.licence}", "", recipe.card.use, "", recipe.card.limits,
+        "These numbers are of the training itself. How good the model is, `vedette bench run` says.", "",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def last(curve: Path, names: Sequence[str]) -> dict[str, float]:
+    """Of the last step's line."""
+    steps = [one for line in curve.read_bytes().splitlines() if (one := orjson.loads(line))["at"] == "step"]
+    return {name: float(steps[-1][name]) for name in names if steps and steps[-1].get(name) is not None}
