@@ -35,6 +35,7 @@ class Made:
     tallies: Mapping[str, Tally]  # by side
     chance: Mapping[str, float]  # by task of the probe
     items: int | None  # of the benchmarks that the rows were held against; None: they were not
+    notices: tuple[str, ...] = ()  # that the licences of base and rows ask for
 
 
 def finish(made: Made, opened: Opened, places: Places) -> None:
@@ -101,6 +102,7 @@ def _facts(made: Made, opened: Opened, places: Places, run: curve.Run) -> Facts:
         use=recipe.card.use,
         limits=recipe.card.limits,
         scores=list(_scores(run, made.chance)),
+        notices=made.notices,
     )
 
 

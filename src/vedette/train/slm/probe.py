@@ -15,31 +15,42 @@ from vedette.train.slm.model import Opened
 from vedette.train.slm.rows import ANSWER, Row
 
 AT_ONCE = 64  # questions
+JSON, VALID = "json-extraction", ", valid JSON"  # a kind of row; what is counted of it besides
 LONGEST = 320  # tokens of an answer
 
 
 def asker(asked: Sequence[Row]) -> Callable[[Opened, int], curve.Probe]:
     def probe(opened: Opened, step: int) -> curve.Probe:
         tasks: dict[str, tuple[int, int]] = {}
+        total = 0
         for row, said in zip(asked, answers(opened, asked), strict=True):
-            good, all_ = tasks.get(row.task, (0, 0))
-            tasks[row.task] = good + right(row, said), all_ + 1
-        return curve.Probe(step, sum(n for n, _ in tasks.values()), len(asked), tasks)
+            good = right(row, said)
+            total += good
+            _count(tasks, row.task, good)
+            if row.kind == JSON:
+                _count(tasks, f"{row.task}{VALID}", _json(said) is not None)
+        return curve.Probe(step, total, len(asked), tasks)
 
     return probe
+
+
+def _count(tasks: dict[str, tuple[int, int]], task: str, good: bool) -> None:
+    before, all_ = tasks.get(task, (0, 0))
+    tasks[task] = before + good, all_ + 1
 
 
 def often(asked: Sequence[Row]) -> dict[str, float]:
     """By task: the share that the commonest answer has, which is what saying it always would get."""
     finals: dict[str, list[str]] = {}
     for row in asked:
-        finals.setdefault(row.task, []).append(row.final)
+        if row.kind != JSON:
+            finals.setdefault(row.task, []).append(row.final)
     return {task: Counter(told).most_common(1)[0][1] / len(told) for task, told in finals.items()}
 
 
 def right(row: Row, said: str) -> bool:
     """The row's exact answer in the last line, or equal JSON."""
-    if row.kind == "json-extraction":
+    if row.kind == JSON:
         return _json(said) is not None and _json(said) == _json(row.answer)
     lines = [line for line in said.strip().splitlines() if line.startswith(ANSWER)]
     return len(lines) == 1 and said.strip().endswith(lines[0]) and lines[0] == f"{ANSWER}{row.final}"

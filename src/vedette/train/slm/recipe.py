@@ -116,6 +116,7 @@ class Probe(Settings):
     every: int = Field(default=0, ge=0, description="steps between two probes; 0: none")
     tasks: tuple[str, ...] = Field(default=(), description="beginnings of tasks' names; empty: all with exact answers")
     rows: int = Field(default=64, gt=0, description="questions of a probe")
+    known: bool = Field(default=False, description="only questions whose exact answer the train side has, too")
     patience: int = Field(default=0, ge=0, description="probes without a better score before it stops; 0: none")
 
 

@@ -238,8 +238,7 @@ def _count(tally: Tally, row: Row, found: tuple[NDArray[np.int32], NDArray[np.bo
     tally.tokens += len(found[0])
     tally.answers += int(found[1].sum())
     _add(tally.tasks, row.task)
-    for licence in {one.strip() for one in row.licence.split(";")} - {""}:
-        _add(tally.licences, licence)
+    _add(tally.licences, row.licence)
 
 
 def _add(counts: dict[str, int], what: str) -> None:

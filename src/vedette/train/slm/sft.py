@@ -22,11 +22,11 @@ from vedette import manifest
 from vedette.config import load_toml
 from vedette.errors import ConfigError, InputError
 from vedette.overlap import Items
-from vedette.train.slm import model, rows, saved
+from vedette.train.slm import licences, model, rows, saved
 from vedette.train.slm.finish import Made, finish, write_model
 from vedette.train.slm.fit import Fit, Outcome, Stage, Told
 from vedette.train.slm.model import Opened
-from vedette.train.slm.probe import asker, often
+from vedette.train.slm.probe import JSON, asker, often
 from vedette.train.slm.recipe import Data, Learning, Method, Recipe
 from vedette.train.slm.rows import Row, Tally, Tokens
 
@@ -89,6 +89,7 @@ class _Run:
     def done(self) -> Done:
         accelerator = _accelerator(self.learning, self.threads)
         self._begin()
+        judged = [licences.check_base(self.recipe)]
         with accelerator.main_process_first():
             base = self._base()
         opened = model.opened(base, self.recipe, self.learning.method)
@@ -97,6 +98,7 @@ class _Run:
         tallies = {"train": Tally(), "dev": Tally()}
         with accelerator.main_process_first():
             train, dev = (self._tokens(side, opened, tallies[side]) for side in ("train", "dev"))
+        judged = [*judged, licences.check_rows(self.recipe, tallies["train"].licences)]
         if train is None:
             raise InputError("no train.jsonl", where=str(self.places.data[0]), remedy="give what the forge wrote")
         asked = self._asked()
@@ -108,7 +110,7 @@ class _Run:
         if not outcome.stopped and accelerator.is_main_process:
             made = Made(
                 self.recipe, "pretrain" if self.plain else "sft", self.learning, tallies, often(asked),
-                None if self.items is None else self.items.count,
+                None if self.items is None else self.items.count, licences.notices(judged),
             )  # fmt: skip
             finish(made, opened, self.places)
         accelerator.wait_for_everyone()
@@ -185,6 +187,9 @@ class _Run:
             return []
         only = self.data.model_copy(update={"tasks": wanted.tasks or self.data.tasks, "each": 0})
         exact = [(place, row) for place, row in rows.read(files, only, Tally()) if row.final]
+        if wanted.known:
+            learned = {_what(row) for _, row in rows.read(self._files("train"), only, Tally())}
+            exact = [one for one in exact if one[1].kind == JSON or _what(one[1]) in learned]
         if not exact:
             remedy = "name others in [probe] tasks, or set every = 0"
             raise ConfigError("the dev side has no question for the probe", where=str(files[0]), remedy=remedy)
@@ -209,6 +214,11 @@ def _accelerator(learning: Learning, threads: int) -> Accelerator:
     precision = "bf16" if learning.precision == "bf16" else "no"
     torch.backends.cuda.matmul.allow_tf32 = learning.precision == "bf16"
     return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
+
+
+def _what(row: Row) -> tuple[str, str]:
+    """The exact answer, among those of its group of tasks."""
+    return row.task.partition("/")[0], row.final
 
 
 def _spread(found: Sequence[tuple[str, Row]], count: int) -> list[tuple[str, Row]]:
