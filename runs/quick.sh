@@ -1,45 +1,58 @@
 #!/usr/bin/env bash
-# The whole path of what is built so far, in minutes on two cores: sample day → queue → label → second run → look things up,
-# and, where the reference data is beside the repository, import knowledge → train → measure. Run it from anywhere after `make test` or `make demo`.
+# The whole path of a language model on two cores, in 45 minutes at most: knowledge → forge → train → merge → GGUF → in
+# this process → benchmark → triage with it; a table at the end. Broken off, the same command goes on.
+#
+#   runs/quick.sh [FOLDER of the publishers' files]     # ../shared/data; docs/knowledge.md says how to get them
+#
+# What it needs: make .venv/installed-train .venv/installed-bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
-shared=${VEDETTE_SHARED:-../shared}
-work=build/quick
-vedette=.venv/bin/vedette
 
+data=${1:-${VEDETTE_SHARED:-../shared}/data}
+work=${WORK:-build/quick}
+vedette=${VEDETTE:-.venv/bin/vedette}
+python=${PYTHON:-.venv/bin/python}
+if [ ! -d "$data" ]; then
+	echo "quick.sh: no publishers' files in '$data': give their folder" >&2
+	exit 2
+fi
+mkdir -p "$work"
 export VEDETTE_KNOWLEDGE=$work/knowledge.db
+model=$work/gguf/quick-Q8_0.gguf
 
-rm -rf "$work" && mkdir -p "$work"
-.venv/bin/python examples/office_day.py --out "$work"
-day=("$work/wazuh-alerts.json" "$work/suricata-eve.json" "$work/ecs-alerts.ndjson")
-site=(--assets examples/assets.toml --exceptions examples/exceptions.toml --out "$work/site")
+# STAGE MADE COMMAND…: run where MADE is not there yet; how long it took is kept for the table.
+stage() {
+	local name=$1 made=$2 began=$SECONDS
+	shift 2
+	printf '\n== %s\n' "$name"
+	if [ -e "$made" ]; then
+		echo "there already: $made"
+	else
+		"$@"
+		printf '%s\t%s\n' "$name" $((SECONDS - began)) >> "$work/stages.tsv"
+	fi
+}
 
-echo "== a day of alerts becomes a queue"
-"$vedette" triage "${day[@]}" "${site[@]}" --top 5 --explain 1
+stage "knowledge" "$work/knowledge.db" "$vedette" knowledge import "$data"
+stage "forge" "$work/forge/manifest.json" "$vedette" forge build --recipe recipes/forge-quick.toml \
+	--benchmarks "$data/bench" --out "$work/forge"
+"$vedette" train plan --recipe recipes/quick.toml --data "$work/forge" --out "$work"
+stage "train" "$work/model/manifest.json" "$vedette" train sft --recipe recipes/quick.toml --data "$work/forge" \
+	--out "$work/model" --work "$work/model.work"
+"$vedette" train plot "$work/model" --out "$work/curve.html"
+stage "adapter" "$work/adapter/manifest.json" "$vedette" train sft --recipe recipes/quick-adapter.toml \
+	--data "$work/forge" --base "$work/model" --out "$work/adapter" --work "$work/adapter.work"
+stage "merge" "$work/merged/manifest.json" "$vedette" train merge "$work/adapter" --base "$work/model" --out "$work/merged"
+stage "export" "$work/gguf/manifest.json" "$vedette" train export "$work/merged" --out "$work/gguf" --name quick \
+	--quant F16 --quant Q8_0 --quant Q4_0
+stage "check" "$work/check.json" bash -c "'$vedette' model check '$model' --context 4096 --json > '$work/check.json' || true"
+stage "benchmark" "$work/bench/logs" "$vedette" bench run cti-rcm --model "gguf/$model" --context 4096 --limit 200 \
+	--data "$data" --out "$work/bench"
+"$python" examples/office_day.py --out "$work/day"
+rm -rf "$work/site"
+stage "triage" "$work/site/report.html" "$vedette" triage "$work/day/wazuh-alerts.json" "$work/day/suricata-eve.json" \
+	"$work/day/ecs-alerts.ndjson" --assets examples/assets.toml --exceptions examples/exceptions.toml \
+	--model "gguf/$model" --context 4096 --top 3 --explain 3 --out "$work/site"
 
-echo "== what an analyst found out is kept"
-first=$("$vedette" triage "${day[@]}" "${site[@]}" --format jsonl | .venv/bin/python -c \
-  'import json, sys; print(json.loads(sys.stdin.readline())["id"])')
-"$vedette" label attack "$first" --out "$work/site" --note "the intrusion of the sample day"
-
-echo "== what is known about a technique, from the shipped facts"
-"$vedette" knowledge show T1003.001
-"$vedette" knowledge path T1003.001 mitigation --limit 3
-
-if [ -d "$shared/data" ]; then
-  echo "== everything that publishers say, imported; a question, a path, a signed bundle"
-  "$vedette" knowledge import "$shared/data"
-  "$vedette" knowledge search "dump credentials from lsass memory" --limit 3
-  "$vedette" knowledge path CVE-2021-44228 mitigation --limit 3
-  "$vedette" knowledge keygen "$work/keys"
-  "$vedette" knowledge export "$work/pack.vkb" --sign "$work"/keys/*.key.pem
-  "$vedette" knowledge verify
-fi
-
-if [ -d "$shared/data" ] && .venv/bin/python -c 'import scipy' 2>/dev/null; then
-  echo "== weights learned from labelled alerts, and measured on networks left out"
-  "$vedette" train triage "$shared/data/alerts/ait-ads-alerts-csv.zip" --benchmarks "$shared/data/bench" --out "$work/weights"
-  .venv/bin/python bench/triage_quality.py --data "$shared/data/alerts/ait-ads-alerts-csv.zip" --out "$work/bench"
-else
-  echo "== training and measuring skipped: no data in '$shared', or no scipy (make train-test installs it)"
-fi
+printf '\n== what came of it\n'
+"$python" scripts/quick_table.py "$work"
