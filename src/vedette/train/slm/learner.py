@@ -17,7 +17,7 @@ from vedette.train.slm.model import Opened
 from vedette.train.slm.rows import Tokens
 
 IGNORED = -100
-HELD = 2**29  # logits that are held at once; of more answers they are computed twice, and part by part
+HELD = 8_192 * 151_936  # logits at once (8,192 answers, Qwen's vocabulary); more are computed twice, part by part
 STEP = 512  # their number is filled up to a multiple: each new shape costs a CPU's library memory and time
 
 
