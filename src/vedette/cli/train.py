@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vedette.cli.train_export import export, merge
 from vedette.errors import ConfigError
 
 _DATA, _WORK = Path("../shared/data"), Path("build/experts")
@@ -15,6 +16,10 @@ app = typer.Typer(
     help="Train from labelled data, and language models from the forge's: pip install 'vedette[train]'.",
     no_args_is_help=True,
 )
+
+
+app.command("merge")(merge)
+app.command("export")(export)
 
 
 @app.callback()

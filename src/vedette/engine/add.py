@@ -9,13 +9,14 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
+from vedette import manifest, signing
 from vedette.engine import gguf, models
 from vedette.errors import ArtefactError, ConfigError, InputError, OutputError
 from vedette.inflate import Expansion, Pull, expand, is_tar
@@ -24,7 +25,7 @@ from vedette.manifest import FILE_NAME, output_error, sha256_file
 PIECE = 1 << 20
 MAX_MEMBERS = 1_000  # of a bundle
 MAX_MANIFEST = 64 * 1024  # bytes
-CONVERT = "convert it with llama.cpp: convert_hf_to_gguf.py FOLDER --outfile MODEL.gguf, then add that"
+CONVERT = "make it one: vedette train export FOLDER --out OUT, or llama.cpp's convert_hf_to_gguf.py; then add that"
 PACKED = "a bundle holds one .gguf file, and its manifest.json if there is one"
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, struct.error, ValueError, LookupError)
@@ -37,39 +38,82 @@ class Member:
     pull: Pull
 
 
-def add(path: Path, *, name: str = "", sha256: str = "", place: Path | None = None) -> models.Stored:
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What the manifest beside a file says about it."""
+
+    sha256: str = ""
+    name: str = ""
+    licence: str = ""
+    by: str = ""
+
+
+def add(
+    path: Path, *, name: str = "", sha256: str = "", place: Path | None = None, keys: Sequence[Path] = ()
+) -> models.Stored:
     """The model as it is kept. A single file is linked where it can be, else copied.
+
+    `keys`: public keys, or folders of such, of who may sign; else those that the owner keeps.
 
     Raises InputError for what is no model, ArtefactError and ConfigError for what is not what was asked, OutputError.
     """
     if path.is_dir():
-        return _folder(path, name, sha256, place)
+        path = _only(path)
     head = _head(path)
     if head.startswith(gguf.MAGIC):
-        return _file(path, name or path.stem, models.Origin(str(path)), sha256, place)
+        return _file(path, name, sha256, place, _stated(path, keys))
     if zipfile.is_zipfile(path) or is_tar(head) or head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd":
         return _bundle(path, name, sha256, place)
     remedy = CONVERT if path.suffix == ".safetensors" else "give a .gguf file, a folder with one, or a bundle"
     raise InputError("no GGUF file", where=str(path), remedy=remedy)
 
 
-def _folder(path: Path, name: str, sha256: str, place: Path | None) -> models.Stored:
-    inside = sorted(path.glob("*.gguf"))
+def _only(folder: Path) -> Path:
+    """The one model of a folder; adapters are none."""
+    inside = sorted(folder.glob("*.gguf"))
+    if len(inside) > 1:
+        inside = [file for file in inside if not gguf.read(file).adapter]
     if len(inside) == 1:
-        manifest = path / FILE_NAME
-        known = _manifest(manifest.read_bytes(), str(manifest)) if manifest.is_file() else None
-        origin = models.Origin(str(path), licence=known.licence if known else "")
-        stated = sha256 or (known.sha256 if known else "")
-        return _file(inside[0], name or (known.name if known else inside[0].stem), origin, stated, place)
-    what = f"{len(inside)} GGUF files" if inside else "no GGUF file"
-    remedy = CONVERT if any(path.glob("*.safetensors")) else "give the file"
-    raise InputError(what, where=str(path), remedy=remedy)
+        return inside[0]
+    what = f"{len(inside)} GGUF files: {', '.join(file.name for file in inside)}" if inside else "no GGUF file"
+    remedy = CONVERT if any(folder.glob("*.safetensors")) else "give the file"
+    raise InputError(what, where=str(folder), remedy=remedy)
 
 
-def _file(path: Path, name: str, origin: models.Origin, sha256: str, place: Path | None) -> models.Stored:
-    gguf.read(path)
-    if sha256:
-        _same(sha256_file(path), sha256, str(path))
+def _stated(path: Path, keys: Sequence[Path]) -> Stated:
+    """A manifest that says nothing about this file is another one's. Raises ArtefactError for a wrong signature."""
+    folder = path.parent
+    if not (folder / FILE_NAME).is_file():
+        if (folder / signing.SEAL).is_file():
+            raise ArtefactError("a signature without its manifest", where=str(folder), remedy="fetch the folder again")
+        return Stated()
+    signer = signing.sealed(folder, signing.trusted(keys)) if (folder / signing.SEAL).is_file() else ""
+    by = f"its manifest, signed with the key '{signer}'," if signer else "its manifest"
+    content = _head(folder / FILE_NAME, MAX_MANIFEST)
+    if b'"outputs"' not in content:
+        known = _manifest(content, str(folder / FILE_NAME))
+        return Stated(known.sha256, known.name, known.licence, by)
+    outputs = manifest.read(folder).outputs
+    if path.name not in outputs:
+        if signer:
+            what = f"'{path.name}' is not among what was signed with the key '{signer}'"
+            raise ArtefactError(what, where=str(folder), remedy="do not use it, or ask the sender")
+        return Stated()
+    return Stated(outputs[path.name], by=by)
+
+
+def _file(path: Path, name: str, sha256: str, place: Path | None, stated: Stated) -> models.Stored:
+    if gguf.read(path).adapter:
+        raise InputError(
+            "an adapter, which adds to a model", where=str(path), remedy=f"give it with --adapter {path.name}"
+        )
+    expected = {one for one in (sha256.lower(), stated.sha256) if one}
+    if expected:
+        actual = sha256_file(path)
+        for one in expected:
+            _same(actual, one, str(path))
+    origin = models.Origin(str(path), stated.licence, stated.by or ("given" if sha256 else ""))
+    name = name or stated.name or path.stem
     with _new(name, place) as folder:
         target = folder / f"{name}.gguf"
         with _written(target) as part:
@@ -78,7 +122,7 @@ def _file(path: Path, name: str, origin: models.Origin, sha256: str, place: Path
             except OSError:  # another file system, or one without links
                 _room(path.stat().st_size, folder)
                 shutil.copyfile(path, part)
-        return models.keep(folder, target, replace(origin, verified="given" if sha256 else ""))
+        return models.keep(folder, target, origin)
 
 
 def _bundle(path: Path, name: str, sha256: str, place: Path | None) -> models.Stored:
@@ -231,10 +275,10 @@ def _same(actual: str, expected: str, where: str) -> None:
         raise ArtefactError(what, where=where, remedy="fetch it again; use it only if the difference is meant")
 
 
-def _head(path: Path) -> bytes:
+def _head(path: Path, size: int = 512) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(512)
+            return file.read(size)
     except OSError as exc:
         raise InputError(f"cannot be read: {exc.strerror}", where=str(path), remedy="check the path") from exc
 
