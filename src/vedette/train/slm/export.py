@@ -20,7 +20,7 @@ from vedette.engine.models import NAME
 from vedette.errors import ArtefactError, ConfigError, InputError
 from vedette.train.slm import adapter as adapters
 from vedette.train.slm import dense, fresh, gguf_file, gguf_lora, gguf_words, hf, parity, quantise, serving
-from vedette.train.slm.merge import CARRIED
+from vedette.train.slm.merge import CARRIED, TERMS
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -87,11 +87,11 @@ def _source(wanted: Wanted) -> Source:
     _whole(folder)
     added = adapters.read(wanted.adapter) if wanted.adapter else None
     trained = wanted.adapter if wanted.adapter and (wanted.adapter / hf.TOKENIZER).is_file() else folder
+    decoder = dense.opened(folder) if wanted.llama_cpp is None or dense.known(folder) else None
     tokenizer = hf.tokenizer(trained)
     name, licence = _name(wanted), wanted.licence or _licence(wanted.adapter or folder)
     model = None
-    if wanted.llama_cpp is None or dense.known(folder):
-        decoder = dense.opened(folder)
+    if decoder is not None:
         words = gguf_words.words(tokenizer, decoder.config.vocab_size, hf.ends(folder), str(trained))
         model = gguf_file.Model(name, licence, decoder, words)
     if added is not None:
@@ -209,19 +209,18 @@ def _compared(filling: Path, files: serving.Files, source: Source, wanted: Wante
 
 def _words(filling: Path, files: serving.Files, measured: Sequence[parity.Measured], wanted: Wanted) -> None:
     """Everything that is text."""
-    places = [wanted.folder, wanted.out, filling, wanted.adapter or wanted.folder, Path.home(), Path.cwd()]
-    places = [place.absolute() for place in places]
+    trained = wanted.adapter or wanted.folder
     texts = {serving.SERVE: serving.serve(files, filling, measured)}
     if files.models:
         texts[serving.MODELFILE] = serving.modelfile(files)
     if measured:
         texts[PARITY] = msgspec.json.format(msgspec.json.encode(measured), indent=1).decode()
     for name, text in texts.items():
-        (filling / name).write_text(serving.without(text, places), "utf-8")
-    trained = wanted.adapter or wanted.folder
-    for name in CARRIED:
-        if (trained / name).is_file():
-            shutil.copyfile(trained / name, filling / name)
+        (filling / name).write_text(text, "utf-8")
+    for path in [*(trained / name for name in CARRIED), *(wanted.folder / name for name in TERMS)]:
+        if path.is_file():
+            shutil.copyfile(path, filling / path.name)
+    fresh.placeless(filling, (trained, wanted.folder, wanted.out, filling))
 
 
 def _sealed(filling: Path, source: Source, measured: Sequence[parity.Measured], key: Ed25519PrivateKey | None) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
 from vedette.errors import ConfigError
 from vedette.manifest import output_error
+
+VOCABULARY = ("tokenizer.json", "vocab.json", "merges.txt")  # any piece of text may be a token
 
 
 @contextmanager
@@ -34,6 +36,19 @@ def folder(out: Path) -> Iterator[Path]:
         raise output_error(out, exc) from exc
     finally:
         shutil.rmtree(filling, ignore_errors=True)
+
+
+def placeless(filled: Path, places: Iterable[Path]) -> None:
+    """No text in the folder names one of these places, or the owner's home: others get it. Raises ConfigError."""
+    named = {str(place).encode() for place in map(Path.absolute, places) if len(place.parts) > 1}
+    named |= {f"{Path.home()}{os.sep}".encode()}
+    for path in filled.rglob("*"):
+        if not path.is_file() or path.suffix in (".gguf", ".safetensors") or path.name in VOCABULARY:
+            continue
+        content = path.read_bytes()
+        if wrong := next((place for place in named if place in content), None):
+            what = f"'{path.name}' names '{wrong.decode(errors='replace')}', a place on this machine"
+            raise ConfigError(what, remedy="take it out of the file that it comes from")
 
 
 def _on_disk(filled: Path) -> None:

@@ -14,9 +14,10 @@ NORMAL, CONTROL, USER, UNUSED = 1, 3, 4, 5  # ggml's token types
 
 _WORD = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+QWEN = _WORD + r"\p{N}" + _REST
 # Split before bytes, whether a token is taken whole where the vocabulary has it → llama.cpp's name
 KNOWN = {
-    (_WORD + r"\p{N}" + _REST, False): "qwen2",
+    (QWEN, False): "qwen2",
     (_WORD + r"\p{N}{1,3}" + _REST, True): "llama-bpe",
     ("", False): "gpt-2",
 }

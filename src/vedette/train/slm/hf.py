@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import msgspec
 
 from vedette.errors import InputError
+from vedette.manifest import output_error
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -186,6 +188,18 @@ def opened(path: Path) -> Any:
         return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as exc:
         raise InputError(f"no whole safetensors file: {exc}", where=str(path), remedy=AGAIN) from exc
+
+
+def save(tensors: dict[str, Tensor], path: Path) -> None:
+    """Raises OutputError, which safetensors has no name for."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, path, {"format": "pt"})
+    except SafetensorError as exc:
+        number = re.search(r"\(os error (\d+)\)", str(exc))
+        raise output_error(path, OSError(int(number[1]) if number else 0, str(exc))) from exc
 
 
 def json(path: Path) -> Any:

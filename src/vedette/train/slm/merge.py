@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 PART = 4 * 1000**3  # bytes of a file of weights
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}  # of a value
-CARRIED = ("recipe.toml", "card.md", "README.md", "LICENSE", "NOTICE")
+CARRIED = ("recipe.toml", "card.md")  # of what was trained; PEFT's README.md names the folder of the base
+TERMS = ("LICENSE", "NOTICE")  # of the base
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ def merge(adapter: Path, base: Path, out: Path, *, assume_base: bool = False) ->
     with fresh.folder(out) as filling:
         _weights(filling, added, weights)
         _beside(filling, adapter, base, words, ends)
+        fresh.placeless(filling, (adapter, base, out))
         _manifest(filling, added, base, len(weights.files))
     return Merged(out, len(weights.files), len(added.pairs) + len(added.whole), known)
 
@@ -60,13 +62,11 @@ def _ends(words: Path, base: Path, rows: int) -> list[int]:
 
 
 def _weights(filling: Path, added: Adapter, weights: hf.Weights) -> None:
-    from safetensors.torch import save_file
-
     parts = _parts(weights)
     files: dict[str, str] = {}
     for number, names in enumerate(parts, 1):
         file = hf.ONE if len(parts) == 1 else f"model-{number:05}-of-{len(parts):05}.safetensors"
-        save_file({name: _merged(name, added, weights) for name in names}, filling / file, {"format": "pt"})
+        hf.save({name: _merged(name, added, weights) for name in names}, filling / file)
         files |= dict.fromkeys(names, file)
     if len(parts) > 1:
         size = sum((filling / file).stat().st_size for file in set(files.values()))
@@ -110,8 +110,8 @@ def _beside(filling: Path, adapter: Path, base: Path, words: Path, ends: list[in
     for name, content in ((hf.CONFIG, told), (hf.GENERATION, generation)):
         (filling / name).write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     carried = {name: words / name for name in hf.WORDS}
-    carried |= {name: adapter / name for name in CARRIED[:2]}
-    carried |= {name: base / name for name in CARRIED[3:]}
+    carried |= {name: adapter / name for name in CARRIED}
+    carried |= {name: base / name for name in TERMS}
     for name, path in carried.items():
         if path.is_file():
             shutil.copyfile(path, filling / name)

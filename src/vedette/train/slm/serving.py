@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vedette.errors import ConfigError
 from vedette.manifest import sha256_file
 from vedette.train.slm.parity import LIMITS, Measured
 
@@ -65,15 +64,6 @@ def serve(files: Files, folder: Path, measured: Sequence[Measured]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def without(text: str, places: Sequence[Path]) -> str:
-    """The text, in which none of these places is named. Raises ConfigError."""
-    for place in places:
-        if len(place.parts) > 1 and str(place) in text:
-            what = f"'{place}' would stand in a file that others get"
-            raise ConfigError(what, remedy="give another --name or --licence")
-    return text
-
-
 def _head(files: Files, folder: Path) -> str:
     named = {**files.models, **({"LoRA": files.adapter} if files.adapter else {})}
     rows = [
@@ -111,9 +101,10 @@ def _ollama(files: Files) -> str:
 
 
 def _vllm(files: Files) -> str:
-    more = f" --enable-lora --lora-modules {files.name}=ADAPTER --max-lora-rank {max(8, files.rank)}"
-    command = f"vllm serve MODEL --served-model-name {files.name} --max-model-len {files.served}"
-    command += more if files.adapter else ""
+    base = f"{files.name}-base" if files.adapter else files.name
+    command = f"vllm serve MODEL --served-model-name {base} --max-model-len {files.served}"
+    if files.adapter:
+        command += f" --enable-lora --lora-modules {files.name}=ADAPTER --max-lora-rank {max(8, files.rank)}"
     said = "MODEL: the folder of safetensors that these files were made from, as `vedette train merge` wrote it"
     said += "; ADAPTER: the folder that PEFT saved." if files.adapter else "."
     return f"## vLLM\n\n```\n{command}\n```\n\n{said}"
