@@ -132,6 +132,21 @@ def logs(model: Path, adapter: Path | None, ids: list[int]) -> dict[int, float]:
     return {one["id"]: one["logprob"] for one in reply["completion_probabilities"][0]["top_logprobs"]}
 
 
+ALPHA = "adapter.lora.alpha"
+
+
+def test_an_adapter_is_compared_too(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter, _ = tiny.adapter(tmp_path / "adapter", base)
+    found = measured(base, tmp_path / "out", ("F32", "Q4_0"), 4, adapter=adapter)["F32"]
+    assert (found.file, found.text) == ("tiny-lora.gguf", 4)
+    assert found.largest < 0.0005
+    right = gguf_file.write_tensors
+    wrong: Callable[..., None] = lambda path, kind, keys, some: right(path, kind, {**keys, ALPHA: 12.0}, some)  # noqa: E731
+    monkeypatch.setattr(gguf_file, "write_tensors", wrong)
+    with pytest.raises(ArtefactError, match=r"tiny-lora\.gguf: not what transformers says"):
+        export(Wanted(base, tmp_path / "none", ("F32",), adapter, name="tiny", check=4, threads=1))
+
+
 @pytest.mark.parametrize(("family", "changes"), [
     ("Qwen3", {}), ("Llama", {"use_rslora": True}), ("Qwen2", {"rank_pattern": {"q_proj": 2}}),
 ])  # fmt: skip

@@ -195,16 +195,26 @@ def _compared(filling: Path, files: serving.Files, source: Source, wanted: Wante
     if not wanted.check or not files.models:
         return []
     words = source.model.words if source.model else None
-    reference = parity.reference(source.folder, source.tokenizer, words, parity.prompts()[: wanted.check])
+    given = (source.folder, source.tokenizer, words, parity.prompts()[: wanted.check])
+    reference = parity.reference(*given)
     measured = []
     for kind, file in files.models.items():
-        found = parity.measured(filling / file, kind, reference, wanted.threads)
-        if wrong := parity.short(found):
-            raise ArtefactError(f"not what transformers says: {'; '.join(wrong)}", where=file, remedy=parity.REMEDY)
-        same = f"{found.text} of {found.n} answers the same, {found.first} first tokens"
-        told(f"{file}: {same}, log-probabilities within {found.largest:.4f}, {found.mean:.5f} on average")
-        measured.append(found)
+        measured.append(_held(parity.measured(filling / file, kind, reference, wanted.threads), told))
+    if files.adapter and source.adapter:
+        kind = next((kind for kind in serving.LARGE if kind in files.models), next(iter(files.models)))
+        reference = parity.reference(*given, source.adapter.folder)
+        both = (filling / files.models[kind], kind, reference, wanted.threads, filling / files.adapter)
+        measured.append(_held(parity.measured(*both), told))
     return measured
+
+
+def _held(found: parity.Measured, told: Told) -> parity.Measured:
+    if wrong := parity.short(found):
+        what = f"not what transformers says: {'; '.join(wrong)}"
+        raise ArtefactError(what, where=found.file, remedy=parity.REMEDY)
+    same = f"{found.text} of {found.n} answers the same, {found.first} first tokens"
+    told(f"{found.file}: {same}, log-probabilities within {found.largest:.4f}, {found.mean:.5f} on average")
+    return found
 
 
 def _words(filling: Path, files: serving.Files, measured: Sequence[parity.Measured], wanted: Wanted) -> None:

@@ -106,8 +106,7 @@ def packed(tensor: Tensor, one: Packed) -> np.ndarray[Any, Any]:
     """Raises InputError where values are no numbers, or too large."""
     import gguf
 
-    values = tensor.float().contiguous().numpy()
-    largest = float(np.abs(values).max(initial=0))
+    largest = max(abs(float(end)) for end in tensor.aminmax())
     if not math.isfinite(largest):
         raise InputError(
             f"'{one.name}' holds values that are no numbers",
@@ -116,6 +115,7 @@ def packed(tensor: Tensor, one: Packed) -> np.ndarray[Any, Any]:
     if largest > LARGEST_F16 and one.type not in (gguf.GGMLQuantizationType.F32, gguf.GGMLQuantizationType.BF16):
         what = f"'{one.name}' has values up to {largest:,.0f}, and 16 bits of F16 end at {LARGEST_F16:,.0f}"
         raise InputError(what, remedy="export it as BF16")
+    values = tensor.float().contiguous().numpy()
     found: np.ndarray[Any, Any] = np.ascontiguousarray(gguf.quants.quantize(values, one.type))
     return found
 
