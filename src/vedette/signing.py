@@ -33,6 +33,7 @@ PRIVATE, PUBLIC = ".key.pem", ".pub.pem"
 SEAL = "manifest.sig.json"  # beside a manifest: who vouches for it, and so for every file that it names
 MAX_PEM = 16 * 1024  # bytes
 MAX_SEAL = 4 * 1024  # bytes
+AGAIN = "fetch it again from its sender; do not use this one"
 NEEDED = "an Ed25519 key without a password, in PEM, is needed"
 
 Trusted = Mapping[str, Ed25519PublicKey]  # by key id
@@ -123,7 +124,7 @@ def verify(data: bytes, signature: Signature, keys: Trusted) -> None:
         keys[signature.key].verify(bytes.fromhex(signature.ed25519), data)
     except InvalidSignature:
         what = f"changed after it was signed with the key '{signature.key}'"
-        raise ArtefactError(what, remedy="fetch it again from its sender; do not use this one") from None
+        raise ArtefactError(what, remedy=AGAIN) from None
 
 
 def seal(manifest: Path, key: Ed25519PrivateKey) -> Path:
@@ -143,11 +144,19 @@ def sealed(folder: Path, keys: Trusted) -> str:
         return ""
     try:
         with path.open("rb") as file:
-            signature = msgspec.json.decode(file.read(MAX_SEAL), type=Signature)
-        verify((folder / FILE_NAME).read_bytes(), signature, keys)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as exc:
-        remedy = "fetch it again from its sender; do not use this one"
-        raise ArtefactError(f"no signature of a manifest: {exc}", where=str(path), remedy=remedy) from exc
+            content = file.read(MAX_SEAL + 1)
+        return unseal((folder / FILE_NAME).read_bytes(), content, keys, str(path))
+    except OSError as exc:
+        raise ArtefactError(f"no signature of a manifest: {exc}", where=str(path), remedy=AGAIN) from exc
+
+
+def unseal(manifest: bytes, content: bytes, keys: Trusted, where: str) -> str:
+    """The id of the key that signed. `content`: of the file SEAL. Raises ArtefactError."""
+    try:
+        signature = msgspec.json.decode(content[: MAX_SEAL + 1], type=Signature)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise ArtefactError(f"no signature of a manifest: {exc}", where=where, remedy=AGAIN) from exc
+    verify(manifest, signature, keys)
     return signature.key
 
 

@@ -157,6 +157,22 @@ def test_a_folder_with_one_file(tmp_path: Path, place: Path) -> None:
         add(source)
 
 
+def zipped(path: Path, members: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def tarred(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
 # What lies beside a file
 
 
@@ -181,11 +197,21 @@ def spoil(path: Path) -> None:
 
 def test_a_manifest_beside_it_is_checked(exported: Path, place: Path) -> None:
     assert add(exported).manifest.verified == "its manifest"
-    assert add(exported / "tiny.gguf", name="b", sha256=DIGEST).manifest.verified == "its manifest"
+    assert add(exported / "tiny.gguf", name="b").manifest.verified == "its manifest"
+    assert add(exported / "tiny.gguf", name="c", sha256=DIGEST).manifest.verified == "given"
     spoil(exported / "tiny.gguf")
     for path in (exported, exported / "tiny.gguf"):
         with pytest.raises(ArtefactError, match=f"expected {DIGEST}"):
-            add(path, name="c")
+            add(path, name="d")
+
+
+@pytest.mark.parametrize("content", [b"{}", b"\xff", b'{"name": "my web page"}', b'{"outputs": 3}'])
+def test_another_one_s_manifest_beside_a_file(tmp_path: Path, place: Path, content: bytes) -> None:
+    path = written(tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(content)
+    assert add(path).manifest.verified == ""
+    with pytest.raises(InputError, match="no manifest of a model"):
+        add(tmp_path, name="b")
 
 
 def test_a_manifest_of_other_files_says_nothing(exported: Path, place: Path) -> None:
@@ -222,6 +248,21 @@ def test_a_signature_that_does_not_hold_is_refused(exported: Path, place: Path, 
     assert models.stored() == ([], [])
 
 
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_bundle_of_an_export(
+    exported: Path, place: Path, pair: tuple[Path, Path], tmp_path: Path, pack: Callable[..., Path]
+) -> None:
+    signing.seal(exported / FILE_NAME, signing.private_key(pair[0]))
+    members = {f"out/{path.name}": path.read_bytes() for path in exported.iterdir()}
+    signer = signing.key_id(signing.public_key(pair[1]))
+    kept = add(pack(tmp_path / "b", members), keys=[pair[1]])
+    assert kept.manifest.verified == f"its bundle, signed with the key '{signer}',"
+    with pytest.raises(ArtefactError, match="expected"):
+        add(pack(tmp_path / "c", {**members, "out/tiny.gguf": WHOLE[:-1] + b"\x01"}), keys=[pair[1]])
+    with pytest.raises(ArtefactError, match="signed with the unknown key"):
+        add(pack(tmp_path / "d", members), keys=[signing.keygen(tmp_path / "others")[1]])
+
+
 def test_an_adapter_is_no_model(exported: Path, place: Path) -> None:
     content = crafted.gguf({**crafted.KEYS, "general.type": "adapter"})
     written(exported, "lora.gguf", content)
@@ -237,22 +278,6 @@ def test_safetensors_have_to_be_converted(tmp_path: Path, place: Path) -> None:
     for path in (source, source / "model.safetensors"):
         with pytest.raises(InputError, match=r"vedette train export FOLDER .*convert_hf_to_gguf\.py"):
             add(path)
-
-
-def zipped(path: Path, members: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
-
-
-def tarred(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
-    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return path
 
 
 PACKERS: list[tuple[str, Callable[[Path, dict[str, bytes]], Path]]] = [

@@ -24,7 +24,10 @@ def merge(
     out: Annotated[Path, typer.Option(help="Folder for the merged model; there must not be one yet.")],
     assume_base: AssumeBase = False,
 ) -> None:
-    """An adapter and its base become one model in safetensors. An adapter of another base is refused."""
+    """An adapter and its base become one model.
+
+    In safetensors and the base's precision. An adapter of another base is refused.
+    """
     _needs("merging", "torch", "transformers", "safetensors")
     from vedette.train.slm.merge import merge as merging
 
@@ -57,7 +60,11 @@ def export(
         Path | None, typer.Option(help="Folder of llama.cpp, whose converter is run for architectures not known here.")
     ] = None,
 ) -> None:  # fmt: skip
-    """A model becomes GGUF files, with how to serve them, a comparison with transformers and a manifest."""
+    """A model becomes GGUF files that serve.
+
+    Beside them: how to serve them, a comparison with transformers, and a manifest of all. A file that does not say
+    what transformers says is not kept.
+    """
     _needs("exporting", "torch", "transformers", "safetensors", "gguf")
     from vedette import signing
     from vedette.train.slm.export import Wanted

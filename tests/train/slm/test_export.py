@@ -485,9 +485,7 @@ def test_the_limits_of_an_export_are_told(base: Path, tmp_path: Path, monkeypatc
     one = parity.Measured("Tiny-1M-F16.gguf", "F16", 2, 2, 2, 0, 2, 1, 0, 48, 480, 0.2, 0.001)
     monkeypatch.setattr(parity, "reference", lambda *_: None)
     monkeypatch.setattr(parity, "measured", lambda *_: one)
-    with pytest.raises(
-        ArtefactError, match=r"-F16\.gguf: not what .*: 1 of 2 answers are the same; .* by up to 0\.2000"
-    ):
+    with pytest.raises(ArtefactError, match=r"-F16\.gguf: not what .*: 1 of 2 answers are the same; .* by up to 0\.2"):
         export_of(base, tmp_path / "out", check=2)
     assert list(tmp_path.iterdir()) == []
     assert exporting.PARITY == "parity.json"

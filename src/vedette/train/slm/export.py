@@ -213,7 +213,7 @@ def _held(found: parity.Measured, told: Told) -> parity.Measured:
         what = f"not what transformers says: {'; '.join(wrong)}"
         raise ArtefactError(what, where=found.file, remedy=parity.REMEDY)
     same = f"{found.text} of {found.n} answers the same, {found.first} first tokens"
-    told(f"{found.file}: {same}, log-probabilities within {found.largest:.4f}, {found.mean:.5f} on average")
+    told(f"{found.file}: {same}, log-probabilities within {found.largest:.2g}, {found.mean:.2g} on average")
     return found
 
 

@@ -137,8 +137,8 @@ def short(found: Measured) -> list[str]:
         f"{found.n - found.template} of {found.n} prompts are rendered otherwise": found.template < found.n,
         f"{found.n - _same(found)} of {found.n} prompts have other tokens": _same(found) < found.n,
         f"{found.text} of {found.n} answers are the same": limit.text and found.text + found.ties < found.n,
-        f"log-probabilities differ by {found.mean:.4f} on average": found.mean > limit.mean,
-        f"log-probabilities differ by up to {found.largest:.4f}": found.largest > (limit.largest or float("inf")),
+        f"log-probabilities differ by {found.mean:.2g} on average": found.mean > limit.mean,
+        f"log-probabilities differ by up to {found.largest:.2g}": found.largest > (limit.largest or float("inf")),
     }
     return [what for what, short in wrong.items() if short]
 

@@ -115,7 +115,7 @@ def _parity(measured: Sequence[Measured]) -> str:
         return "## Compared with transformers\n\nNot done."
     rows = [
         f"| {one.file} | {one.template} | {one.tokens} | {one.first} | {one.text} "
-        f"| {one.mean:.5f} | {one.largest:.4f} |"
+        f"| {one.mean:.2g} | {one.largest:.2g} |"
         for one in measured
     ]
     head = f"| of {measured[0].n:,} prompts, the same | template | tokens | first token | answer | mean | largest |"
