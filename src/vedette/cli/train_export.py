@@ -32,7 +32,8 @@ def merge(
     from vedette.train.slm.merge import merge as merging
 
     done = merging(adapter, base, out, assume_base=assume_base)
-    known = {"sha256": "the sha256 of its files", "name": "its name alone", "assumed": "your word"}[done.known]
+    ways = {"sha256": "its files' sha256", "configuration": "its configuration alone", "name": "its name alone"}
+    known = ways.get(done.known, "your word")
     print(f"{done.folder}: {done.changed:,} of {done.tensors:,} tensors changed; the base is known by {known}")
 
 

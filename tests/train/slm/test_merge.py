@@ -111,16 +111,20 @@ def test_parts_of_a_size(base: Path, made: Path, tmp_path: Path, monkeypatch: py
 # Which base
 
 
-def stated(adapter: Path, base: Path) -> None:
+def stated(adapter: Path, base: Path, *names: str) -> None:
     """As training writes it."""
+    inputs = {name: path for name, path in hf.inputs(base, adapters.BEFORE).items() if not names or path.name in names}
     outputs = [path for path in adapter.iterdir() if path.name != manifest.FILE_NAME]
-    manifest.write(adapter / manifest.FILE_NAME, inputs=hf.inputs(base, adapters.BEFORE), outputs=outputs)
+    manifest.write(adapter / manifest.FILE_NAME, inputs=inputs, outputs=outputs)
 
 
 def test_a_base_is_known_by_its_files(base: Path, copied: Path, tmp_path: Path) -> None:
     stated(copied, base)
     elsewhere = shutil.copytree(base, tmp_path / "another-name")
     assert merge(copied, elsewhere, tmp_path / "out").known == "sha256"
+    stated(copied, base, hf.CONFIG)
+    assert merge(copied, elsewhere, tmp_path / "weaker").known == "configuration"
+    stated(copied, base)
     weights = load_file(elsewhere / hf.ONE)
     weights["model.norm.weight"] += 1
     save_file(weights, elsewhere / hf.ONE, {"format": "pt"})

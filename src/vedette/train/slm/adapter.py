@@ -100,7 +100,10 @@ def fits(adapter: Adapter, base: Path, weights: hf.Weights, tied: bool) -> None:
 
 
 def same_base(adapter: Adapter, base: Path, assume: bool = False) -> str:
-    """How it is known: "sha256", "name", or "assumed". Raises ArtefactError where it is another base, or not known."""
+    """How it is known: "sha256" of the weights or of the manifest that names them, "configuration", "name", "assumed".
+
+    Raises ArtefactError where it is another base, or not known.
+    """
     path = adapter.folder / manifest.FILE_NAME
     inputs = manifest.read(path).inputs if path.is_file() else {}
     stated = {name.removeprefix(BEFORE): digest for name, digest in inputs.items() if name.startswith(BEFORE)}
@@ -108,7 +111,8 @@ def same_base(adapter: Adapter, base: Path, assume: bool = False) -> str:
         return "assumed"
     if stated:
         _same_files(adapter, base, stated)
-        return "sha256"
+        pinned = any(one == manifest.FILE_NAME or one.endswith(".safetensors") for one in stated)
+        return "sha256" if pinned else "configuration"
     name = PurePath(adapter.base.replace("\\", "/")).name
     if not name:
         raise ArtefactError("it does not say which base it was made for", where=str(adapter.folder), remedy=ASSUME)

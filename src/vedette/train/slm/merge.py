@@ -32,7 +32,7 @@ class Merged:
     folder: Path
     tensors: int
     changed: int
-    known: str  # how the base is known to be the adapter's: sha256, name, assumed
+    known: str  # how the base is known to be the adapter's: sha256, configuration, name, assumed
 
 
 def merge(adapter: Path, base: Path, out: Path, *, assume_base: bool = False) -> Merged:
