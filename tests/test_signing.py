@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from vedette import signing
 from vedette.errors import ArtefactError, ConfigError, OutputError
+from vedette.manifest import FILE_NAME
 
 posix = pytest.mark.skipif(os.name != "posix", reason="no modes of files here")
 
@@ -152,3 +153,34 @@ def test_no_content_of_a_key_file_raises_anything_else(
         signing.private_key(path)
     with pytest.raises(ConfigError):
         signing.public_key(path)
+
+
+# Manifests
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / FILE_NAME).write_text("{}")
+    return made
+
+
+def test_a_manifest_is_sealed(folder: Path, pair: tuple[Path, Path]) -> None:
+    keys = signing.trusted([pair[1]])
+    assert signing.sealed(folder, keys) == ""
+    signing.seal(folder / FILE_NAME, signing.private_key(pair[0]))
+    assert signing.sealed(folder, keys) == next(iter(keys))
+    (folder / FILE_NAME).write_text("{ }")
+    with pytest.raises(ArtefactError, match="changed after it was signed"):
+        signing.sealed(folder, keys)
+    (folder / FILE_NAME).unlink()
+    with pytest.raises(ArtefactError, match="no signature of a manifest"):
+        signing.sealed(folder, keys)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", b'{"key": "0", "ed25519": ""}', b"x" * 9_000])
+def test_what_is_no_seal(folder: Path, pair: tuple[Path, Path], content: bytes) -> None:
+    (folder / signing.SEAL).write_bytes(content)
+    with pytest.raises(ArtefactError, match="no signature of a manifest"):
+        signing.sealed(folder, signing.trusted([pair[1]]))

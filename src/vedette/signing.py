@@ -27,10 +27,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from vedette.errors import ArtefactError, ConfigError
-from vedette.manifest import output_error
+from vedette.manifest import FILE_NAME, atomic_write, output_error
 
 PRIVATE, PUBLIC = ".key.pem", ".pub.pem"
+SEAL = "manifest.sig.json"  # beside a manifest: who vouches for it, and so for every file that it names
 MAX_PEM = 16 * 1024  # bytes
+MAX_SEAL = 4 * 1024  # bytes
+AGAIN = "fetch it again from its sender; do not use this one"
 NEEDED = "an Ed25519 key without a password, in PEM, is needed"
 
 Trusted = Mapping[str, Ed25519PublicKey]  # by key id
@@ -121,7 +124,40 @@ def verify(data: bytes, signature: Signature, keys: Trusted) -> None:
         keys[signature.key].verify(bytes.fromhex(signature.ed25519), data)
     except InvalidSignature:
         what = f"changed after it was signed with the key '{signature.key}'"
-        raise ArtefactError(what, remedy="fetch it again from its sender; do not use this one") from None
+        raise ArtefactError(what, remedy=AGAIN) from None
+
+
+def seal(manifest: Path, key: Ed25519PrivateKey) -> Path:
+    """Sign a manifest, as it lies there. Raises OutputError."""
+    path = manifest.with_name(SEAL)
+    atomic_write(path, msgspec.json.encode(sign(manifest.read_bytes(), key)) + b"\n")
+    return path
+
+
+def sealed(folder: Path, keys: Trusted) -> str:
+    """The id of the key that signed the folder's manifest, "" where nobody did. The files themselves are not looked at.
+
+    Raises ArtefactError for a wrong signature, an unknown key, and one without a manifest.
+    """
+    path = folder / SEAL
+    if not path.is_file():
+        return ""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SEAL + 1)
+        return unseal((folder / FILE_NAME).read_bytes(), content, keys, str(path))
+    except OSError as exc:
+        raise ArtefactError(f"no signature of a manifest: {exc}", where=str(path), remedy=AGAIN) from exc
+
+
+def unseal(manifest: bytes, content: bytes, keys: Trusted, where: str) -> str:
+    """The id of the key that signed. `content`: of the file SEAL. Raises ArtefactError."""
+    try:
+        signature = msgspec.json.decode(content[: MAX_SEAL + 1], type=Signature)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise ArtefactError(f"no signature of a manifest: {exc}", where=where, remedy=AGAIN) from exc
+    verify(manifest, signature, keys)
+    return signature.key
 
 
 def _unusable(path: Path, wanted: str, pem: bytes) -> ConfigError:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from vedette import manifest as sealed
+from vedette import signing
 from vedette.engine import add as adding
 from vedette.engine import models
 from vedette.engine.add import add
@@ -155,15 +157,6 @@ def test_a_folder_with_one_file(tmp_path: Path, place: Path) -> None:
         add(source)
 
 
-def test_safetensors_have_to_be_converted(tmp_path: Path, place: Path) -> None:
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "model.safetensors").write_bytes(b"\x08" + bytes(7) + b"{}      ")
-    for path in (source, source / "model.safetensors"):
-        with pytest.raises(InputError, match=r"convert_hf_to_gguf\.py"):
-            add(path)
-
-
 def zipped(path: Path, members: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -178,6 +171,113 @@ def tarred(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return path
+
+
+# What lies beside a file
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """A folder as `vedette train export` writes it."""
+    folder = tmp_path / "exported"
+    folder.mkdir()
+    written(folder)
+    sealed.write(folder / FILE_NAME, outputs=[folder / "tiny.gguf"])
+    return folder
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Path, Path]:
+    return signing.keygen(tmp_path / "keys")
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+
+
+def test_a_manifest_beside_it_is_checked(exported: Path, place: Path) -> None:
+    assert add(exported).manifest.verified == "its manifest"
+    assert add(exported / "tiny.gguf", name="b").manifest.verified == "its manifest"
+    assert add(exported / "tiny.gguf", name="c", sha256=DIGEST).manifest.verified == "given"
+    spoil(exported / "tiny.gguf")
+    for path in (exported, exported / "tiny.gguf"):
+        with pytest.raises(ArtefactError, match=f"expected {DIGEST}"):
+            add(path, name="d")
+
+
+@pytest.mark.parametrize("content", [b"{}", b"\xff", b'{"name": "my web page"}', b'{"outputs": 3}'])
+def test_another_one_s_manifest_beside_a_file(tmp_path: Path, place: Path, content: bytes) -> None:
+    path = written(tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(content)
+    assert add(path).manifest.verified == ""
+    with pytest.raises(InputError, match="no manifest of a model"):
+        add(tmp_path, name="b")
+
+
+def test_a_manifest_of_other_files_says_nothing(exported: Path, place: Path) -> None:
+    (exported / "tiny.gguf").rename(exported / "other.gguf")
+    assert add(exported / "other.gguf").manifest.verified == ""
+
+
+def test_who_signed_is_told(exported: Path, place: Path, pair: tuple[Path, Path]) -> None:
+    signing.seal(exported / FILE_NAME, signing.private_key(pair[0]))
+    signer = signing.key_id(signing.public_key(pair[1]))
+    for name, keys in (("a", [pair[1]]), ("b", [pair[1].parent])):
+        assert add(exported, name=name, keys=keys).manifest.verified == f"its manifest, signed with the key '{signer}',"
+    spoil(exported / "tiny.gguf")
+    with pytest.raises(ArtefactError, match=f"expected {DIGEST}"):
+        add(exported, name="c", keys=[pair[1]])
+
+
+def test_a_signature_that_does_not_hold_is_refused(exported: Path, place: Path, pair: tuple[Path, Path]) -> None:
+    signing.seal(exported / FILE_NAME, signing.private_key(pair[0]))
+    other = signing.keygen(exported / "keys", "other")
+    with pytest.raises(ArtefactError, match="signed with the unknown key"):
+        add(exported, keys=[other[1]])
+    before = (exported / FILE_NAME).read_bytes()
+    (exported / FILE_NAME).write_bytes(before + b" ")
+    with pytest.raises(ArtefactError, match="changed after it was signed"):
+        add(exported, keys=[pair[1]])
+    (exported / FILE_NAME).write_bytes(before)
+    (exported / "tiny.gguf").rename(exported / "other.gguf")
+    with pytest.raises(ArtefactError, match=r"'other\.gguf' is not among what was signed"):
+        add(exported, keys=[pair[1]])
+    (exported / FILE_NAME).unlink()
+    with pytest.raises(ArtefactError, match="a signature without its manifest"):
+        add(exported, keys=[pair[1]])
+    assert models.stored() == ([], [])
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_a_bundle_of_an_export(
+    exported: Path, place: Path, pair: tuple[Path, Path], tmp_path: Path, pack: Callable[..., Path]
+) -> None:
+    signing.seal(exported / FILE_NAME, signing.private_key(pair[0]))
+    members = {f"out/{path.name}": path.read_bytes() for path in exported.iterdir()}
+    signer = signing.key_id(signing.public_key(pair[1]))
+    kept = add(pack(tmp_path / "b", members), keys=[pair[1]])
+    assert kept.manifest.verified == f"its bundle, signed with the key '{signer}',"
+    with pytest.raises(ArtefactError, match="expected"):
+        add(pack(tmp_path / "c", {**members, "out/tiny.gguf": WHOLE[:-1] + b"\x01"}), keys=[pair[1]])
+    with pytest.raises(ArtefactError, match="signed with the unknown key"):
+        add(pack(tmp_path / "d", members), keys=[signing.keygen(tmp_path / "others")[1]])
+
+
+def test_an_adapter_is_no_model(exported: Path, place: Path) -> None:
+    content = crafted.gguf({**crafted.KEYS, "general.type": "adapter"})
+    written(exported, "lora.gguf", content)
+    assert add(exported).name == "tiny"
+    with pytest.raises(InputError, match=r"an adapter, which adds to a model.*--adapter lora\.gguf"):
+        add(exported / "lora.gguf")
+
+
+def test_safetensors_have_to_be_converted(tmp_path: Path, place: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "model.safetensors").write_bytes(b"\x08" + bytes(7) + b"{}      ")
+    for path in (source, source / "model.safetensors"):
+        with pytest.raises(InputError, match=r"vedette train export FOLDER .*convert_hf_to_gguf\.py"):
+            add(path)
 
 
 PACKERS: list[tuple[str, Callable[[Path, dict[str, bytes]], Path]]] = [

@@ -83,12 +83,21 @@ def add(
     path: Annotated[Path, typer.Argument(help="A .gguf file, a folder that holds one, or a bundle (zip, tar).")],
     name: Name = "",
     sha256: Sha256 = "",
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Public key, or folder of such, of who may sign models; else those in vedette/keys of your "
+                     "configuration folder."),
+    ] = None,
     models: Folder = None,
-) -> None:
-    """Keep a model that is here already. A single file is linked, where the file system can, else copied."""
+) -> None:  # fmt: skip
+    """Keep a model that is here already. A single file is linked, where the file system can, else copied.
+
+    Where a manifest lies beside it, as `vedette train export` writes it, the file has to be what that says; where the
+    manifest is signed, by a key that you trust.
+    """
     from vedette.engine.add import add as adding
 
-    _kept(adding(path, name=name, sha256=sha256, place=models))
+    _kept(adding(path, name=name, sha256=sha256, place=models, keys=key or ()))
 
 
 @app.command("remove")

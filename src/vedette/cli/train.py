@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vedette.cli import train_prefer
+from vedette.cli.train_export import export, merge
 from vedette.cli.train_plan import plan
 from vedette.cli.train_sft import pretrain, sft
 from vedette.cli.train_watch import plot, watch
@@ -28,6 +29,8 @@ app.command("dpo")(train_prefer.dpo)
 app.command("grpo")(train_prefer.grpo)
 app.command("pairs")(train_prefer.pairs)
 app.command("texts")(train_prefer.texts)
+app.command("merge")(merge)
+app.command("export")(export)
 
 
 @app.callback()

@@ -9,22 +9,21 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from pydantic import ValidationError
-
+from vedette import signing
 from vedette.engine import gguf, models
+from vedette.engine.stated import MAX_MANIFEST, Stated, beside, stated, within
 from vedette.errors import ArtefactError, ConfigError, InputError, OutputError
 from vedette.inflate import Expansion, Pull, expand, is_tar
 from vedette.manifest import FILE_NAME, output_error, sha256_file
 
 PIECE = 1 << 20
 MAX_MEMBERS = 1_000  # of a bundle
-MAX_MANIFEST = 64 * 1024  # bytes
-CONVERT = "convert it with llama.cpp: convert_hf_to_gguf.py FOLDER --outfile MODEL.gguf, then add that"
+CONVERT = "make it one: vedette train export FOLDER --out OUT, or llama.cpp's convert_hf_to_gguf.py; then add that"
 PACKED = "a bundle holds one .gguf file, and its manifest.json if there is one"
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, struct.error, ValueError, LookupError)
@@ -37,39 +36,42 @@ class Member:
     pull: Pull
 
 
-def add(path: Path, *, name: str = "", sha256: str = "", place: Path | None = None) -> models.Stored:
+def add(
+    path: Path, *, name: str = "", sha256: str = "", place: Path | None = None, keys: Sequence[Path] = ()
+) -> models.Stored:
     """The model as it is kept. A single file is linked where it can be, else copied.
+
+    `keys`: public keys, or folders of such, of who may sign; else those that the owner keeps.
 
     Raises InputError for what is no model, ArtefactError and ConfigError for what is not what was asked, OutputError.
     """
     if path.is_dir():
-        return _folder(path, name, sha256, place)
+        inside = _only(path)
+        return _file(inside, name, sha256, place, within(path, inside, keys))
     head = _head(path)
     if head.startswith(gguf.MAGIC):
-        return _file(path, name or path.stem, models.Origin(str(path)), sha256, place)
+        return _file(path, name, sha256, place, beside(path, keys))
     if zipfile.is_zipfile(path) or is_tar(head) or head[:2] == b"\x1f\x8b" or head[:4] == b"\x28\xb5\x2f\xfd":
-        return _bundle(path, name, sha256, place)
+        return _bundle(path, name, sha256, place, keys)
     remedy = CONVERT if path.suffix == ".safetensors" else "give a .gguf file, a folder with one, or a bundle"
     raise InputError("no GGUF file", where=str(path), remedy=remedy)
 
 
-def _folder(path: Path, name: str, sha256: str, place: Path | None) -> models.Stored:
-    inside = sorted(path.glob("*.gguf"))
+def _only(folder: Path) -> Path:
+    """The one model of a folder; adapters are none."""
+    inside = sorted(folder.glob("*.gguf"))
+    if len(inside) > 1:
+        inside = [file for file in inside if not gguf.read(file).adapter]
     if len(inside) == 1:
-        manifest = path / FILE_NAME
-        known = _manifest(manifest.read_bytes(), str(manifest)) if manifest.is_file() else None
-        origin = models.Origin(str(path), licence=known.licence if known else "")
-        stated = sha256 or (known.sha256 if known else "")
-        return _file(inside[0], name or (known.name if known else inside[0].stem), origin, stated, place)
-    what = f"{len(inside)} GGUF files" if inside else "no GGUF file"
-    remedy = CONVERT if any(path.glob("*.safetensors")) else "give the file"
-    raise InputError(what, where=str(path), remedy=remedy)
+        return inside[0]
+    what = f"{len(inside)} GGUF files: {', '.join(file.name for file in inside)}" if inside else "no GGUF file"
+    remedy = CONVERT if any(folder.glob("*.safetensors")) else "give the file"
+    raise InputError(what, where=str(folder), remedy=remedy)
 
 
-def _file(path: Path, name: str, origin: models.Origin, sha256: str, place: Path | None) -> models.Stored:
-    gguf.read(path)
-    if sha256:
-        _same(sha256_file(path), sha256, str(path))
+def _file(path: Path, name: str, sha256: str, place: Path | None, known: Stated) -> models.Stored:
+    origin = _held(path, sha256, known, str(path))
+    name = name or known.name or path.stem
     with _new(name, place) as folder:
         target = folder / f"{name}.gguf"
         with _written(target) as part:
@@ -78,28 +80,29 @@ def _file(path: Path, name: str, origin: models.Origin, sha256: str, place: Path
             except OSError:  # another file system, or one without links
                 _room(path.stat().st_size, folder)
                 shutil.copyfile(path, part)
-        return models.keep(folder, target, replace(origin, verified="given" if sha256 else ""))
+        return models.keep(folder, target, origin)
 
 
-def _bundle(path: Path, name: str, sha256: str, place: Path | None) -> models.Stored:
+def _bundle(path: Path, name: str, sha256: str, place: Path | None, keys: Sequence[Path]) -> models.Stored:
     """Unpacked once, under our own name; what it says about itself is checked against what is there."""
-    known: models.Manifest | None = None
+    said = {FILE_NAME: b"", signing.SEAL: b""}
+    inside = ""
     name = name or path.name.split(".tar")[0].removesuffix(".zip")
     with _new(name, place) as folder:
         target = folder / f"{name}.gguf"
         with _explained(path):
             for member in _members(path):
-                if PurePosixPath(member.name).name == FILE_NAME:
-                    known = _manifest(_small(member), f"{path}:{member.name}")
-                elif member.name.endswith(".gguf"):
+                file = PurePosixPath(member.name).name
+                if file in said:
+                    said[file] = _small(member)
+                elif file.endswith(".gguf"):
                     _unpack(member, target, path)
+                    inside = file
         if not target.exists():
             raise InputError("no .gguf file inside", where=str(path), remedy=PACKED)
-        stated = sha256 or (known.sha256 if known else "")
-        if stated:
-            _same(sha256_file(target), stated, str(path))
-        verified = "given" if sha256 else "its bundle" if stated else ""
-        return models.keep(folder, target, models.Origin(str(path), known.licence if known else "", verified))
+        known = stated(said[FILE_NAME], said[signing.SEAL], inside, keys, str(path))
+        known = replace(known, by=known.by.replace("its manifest", "its bundle"))
+        return models.keep(folder, target, _held(target, sha256, known, str(path)))
 
 
 def _members(path: Path) -> Iterator[Member]:
@@ -177,14 +180,6 @@ def _small(member: Member) -> bytes:
     return content
 
 
-def _manifest(content: bytes, where: str) -> models.Manifest:
-    try:
-        return models.Manifest.model_validate_json(content[: MAX_MANIFEST + 1])
-    except ValidationError as exc:
-        what = f"no manifest of a model: {exc.errors()[0]['msg']}"
-        raise InputError(what, where=where, remedy="leave it out, or make the bundle anew") from exc
-
-
 @contextmanager
 def _new(name: str, place: Path | None) -> Iterator[Path]:
     """The model's folder, which is gone again where this fails. Raises ConfigError where a model lies there."""
@@ -225,10 +220,18 @@ def _room(needed: int, folder: Path) -> None:
         raise OutputError(what, where=str(folder), remedy=f"free some space, or set ${models.VARIABLE}")
 
 
-def _same(actual: str, expected: str, where: str) -> None:
-    if actual != expected.lower():
+def _held(file: Path, given: str, known: Stated, where: str) -> models.Origin:
+    """A model, and the one that was given, and that it is said to be. Raises InputError, ArtefactError."""
+    if gguf.read(file).adapter:
+        raise InputError("an adapter, which adds to a model", where=where, remedy=f"give it with --adapter {file.name}")
+    wanted = [one for one in (given.lower(), known.sha256) if one]
+    actual = sha256_file(file) if wanted else ""
+    for expected in wanted:
+        if actual == expected:
+            continue
         what = f"sha256 {actual}, expected {expected}"
         raise ArtefactError(what, where=where, remedy="fetch it again; use it only if the difference is meant")
+    return models.Origin(where, known.licence, "given" if given and not known.signer else known.by)
 
 
 def _head(path: Path) -> bytes:

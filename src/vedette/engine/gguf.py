@@ -83,6 +83,7 @@ class Header:
     tokenizer: str
     template: str  # Jinja; "" where there is none
     tensors: tuple[Tensor, ...]
+    adapter: bool = False  # it adds to a model, and is none
 
     @property
     def parameters(self) -> int:
@@ -262,6 +263,7 @@ def _header(
         tokenizer=" ".join(filter(None, (_words(known, "tokenizer.ggml.model"), _words(known, "tokenizer.ggml.pre")))),
         template=_words(known, "tokenizer.chat_template"),
         tensors=tensors,
+        adapter=_words(known, "general.type") == "adapter",
     )
 
 

@@ -33,11 +33,13 @@ def served(  # noqa: PLR0913
     adapters: Sequence[Path] = (),
     port: int = 0,
     key: str = "",
+    exact: bool = False,
 ) -> Iterator[str]:
     """The address, up to `/v1`.
 
     `context`: tokens of each of the replies that run in parallel; `threads`: 0: all cores; `adapters`: LoRA files that
-    are loaded and idle until a request asks for one; `port`: 0: any that is free; `key`: asked for with every request.
+    are loaded and idle until a request asks for one; `port`: 0: any that is free; `key`: asked for with every request;
+    `exact`: attention in 32 bits, slower, to compare a file with what it was made from.
 
     Raises InputError where a file is no model, ConfigError where the library is missing.
     """
@@ -55,6 +57,9 @@ def served(  # noqa: PLR0913
     wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = threads or os.cpu_count() or 1
     wanted.endpoint_slots, wanted.ui, wanted.cors_origins = False, False, NOBODY  # no web page reads prompts here
     wanted.api_keys = [key] if key else []
+    if exact:
+        wanted.cache_type_k = wanted.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        wanted.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     if port:
         wanted.port = port
     wanted.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]

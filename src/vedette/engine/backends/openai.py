@@ -46,8 +46,8 @@ RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 class Served:
     """A model behind an address. Make it with `await Served.at(…)`."""
 
-    def __init__(self, client: AsyncOpenAI, server: servers.Server, limit: int) -> None:
-        self._client, self.server = client, server
+    def __init__(self, client: AsyncOpenAI, server: servers.Server, limit: int, get: servers.Get) -> None:
+        self._client, self.server, self.get = client, server, get  # `get`: what a server offers besides answers
         self._room = asyncio.Semaphore(limit)
         self._gone_since: float | None = None  # no try has succeeded since
 
@@ -61,12 +61,13 @@ class Served:
         """
         remote = is_remote(address)
         client = _client(address, key)
+        get = _Get(client, address)
         try:
-            server = await servers.identify(_Get(client, address), model=model, context=context, remote=remote)
+            server = await servers.identify(get, model=model, context=context, remote=remote)
         except BaseException:
             await client.close()
             raise
-        return cls(client, server, connections or server.identity.parallel)
+        return cls(client, server, connections or server.identity.parallel, get)
 
     @property
     def identity(self) -> Identity:
