@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from vedette.forge.check import INJECTION
 from vedette.forge.document import STEP, Paragraph
 from vedette.forge.example import Kind
+from vedette.guard.hostile import INJECTION
 from vedette.guard.neutralise import printable
 from vedette.guard.probe import probe
 from vedette.guard.wording import SILENT, STEM, telling
@@ -26,6 +26,13 @@ KINDS: Mapping[str, Kind] = {
     "resolve": Kind.OPEN,
     "summarise": Kind.SUMMARISE,
     "triage": Kind.STEPS,
+    "triage-reply": Kind.EXTRACT,
+    "correction-weakness": Kind.CLOSED,
+    "correction-vector": Kind.CLOSED,
+    "correction-technique": Kind.CLOSED,
+    "correction-techniques": Kind.MULTI,
+    "correction-no-weakness": Kind.ABSTAIN,
+    "correction-no-technique": Kind.ABSTAIN,
 }
 NOT_THERE, NOT_IN_PASSAGE = "Not in our documents", "Not in this passage"
 TOPICS = (
@@ -78,6 +85,8 @@ class Piece:
     keep: tuple[str, ...] = ()
     difficulty: int = 1
     notes: Mapping[str, int] = field(default_factory=dict)  # what was left out of it
+    words: str = ""  # of another task, whose questions it is asked in: "cve-weakness/root-cause"
+    system: str = ""  # what a model is told before the question
 
 
 def of_documents(parts: Sequence[Part]) -> Iterator[Piece]:
