@@ -83,6 +83,7 @@ class Header:
     tokenizer: str
     template: str  # Jinja; "" where there is none
     tensors: tuple[Tensor, ...]
+    type: str = ""  # "adapter" for one that needs its model
 
     @property
     def parameters(self) -> int:
@@ -262,6 +263,7 @@ def _header(
         tokenizer=" ".join(filter(None, (_words(known, "tokenizer.ggml.model"), _words(known, "tokenizer.ggml.pre")))),
         template=_words(known, "tokenizer.chat_template"),
         tensors=tensors,
+        type=_words(known, "general.type"),
     )
 
 

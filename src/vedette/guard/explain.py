@@ -244,8 +244,8 @@ def _provenance(
     who = engine.identity
     return Provenance(
         spec=way.spec, model=who.name, backend=who.backend, sha256=who.sha256, quantisation=who.quantisation,
-        template=who.template, adapter=way.adapter, prompt=prompt_hash(asked), shown=shown_hash(asked), mark=mark,
-        seed=way.seed, redacted=hiding is not None, tokens_in=done.tokens_in if done else 0,
+        template=who.template, adapter=way.adapter or who.adapter, prompt=prompt_hash(asked), shown=shown_hash(asked),
+        mark=mark, seed=way.seed, redacted=hiding is not None, tokens_in=done.tokens_in if done else 0,
         tokens_out=done.tokens_out if done else 0,
     )  # fmt: skip
 
