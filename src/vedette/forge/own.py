@@ -14,7 +14,7 @@ from vedette.forge import corrected, reply
 from vedette.forge.build import Tally
 from vedette.forge.document import TEXTS, Document, Paragraph, Section, document
 from vedette.forge.folder import Apart, File, files
-from vedette.forge.practice import Part, Piece, Told, evidence, of_case, of_documents, of_ticket
+from vedette.forge.practice import Part, Piece, Told, of_case, of_documents, of_ticket
 from vedette.forge.reply import Found
 from vedette.forge.tickets import SUFFIXES, Bad, Ticket, tickets
 from vedette.forge.veil import Veil
@@ -23,6 +23,7 @@ from vedette.guard.hostile import hostile
 from vedette.knowledge.store import Knowledge
 from vedette.skills.corrections import Correction, Skill, read, settled
 from vedette.skills.triage.background import Backgrounds
+from vedette.skills.triage.lines import lines
 from vedette.skills.triage.state import State, explained
 from vedette.types import Case
 
@@ -162,7 +163,7 @@ class Reader:
 
     def _corrections(self, path: Path) -> list[Placed]:
         """Those that hold and that may be learned from."""
-        lines: dict[Correction, str] = {}
+        places: dict[Correction, str] = {}
         for number, one in read(path):
             place = f"{self._names.over(path.name)}:{number}"
             if isinstance(one, str):
@@ -170,15 +171,15 @@ class Reader:
             elif why := hostile("\n".join((one.text, one.note, *one.right))):
                 self._apart(place, why, "look at it; take it out of the corrections")
             else:
-                lines[one] = place
-        found = settled(list(lines))
+                places[one] = place
+        found = settled(list(places))
         for one in found.disputed:
-            self._apart(lines[one], "analysts differ", "agree; each says with `vedette correct` what holds")
+            self._apart(places[one], "analysts differ", "agree; each says with `vedette correct` what holds")
         self.told.left["corrections that a later one replaced"] += found.replaced
         self.told.read["corrections"] += len(found.held)
         if found.held:
             self.told.inputs[self._names.over(path.name)] = path
-        return [Placed(one, lines[one]) for one in found.held]
+        return [Placed(one, places[one]) for one in found.held]
 
     def _corrected(self, corrections: list[Placed]) -> Iterator[Piece]:
         texts = [one for one in corrections if one.correction.skill is not Skill.EXPLANATION]
@@ -214,15 +215,15 @@ class Reader:
                     yield from self._case(msgspec.structs.replace(case, background=known), found, store)
 
     def _case(self, case: Case, found: Found, store: Knowledge) -> Iterator[Piece]:
-        lines, left = evidence(case)
-        if why := hostile(f"{lines}\n{found.note}"):
+        told, left = lines(case)
+        if why := hostile(f"{told}\n{found.note}"):
             self._apart(f"case {case.id}", why, "look at its evidence and its note")
             return
         self.told.read["cases"] += 1
         veil = Veil(self.terms.redact, case.observables, case.hosts)
         refs = tuple(self._names.over(one.ref) for one in case.evidence)
         if found.is_attack is not None and found.note:
-            yield of_case(case, (veil.over(lines), left), found.is_attack, veil.over(found.note), refs)
+            yield of_case(case, (veil.over(told), left), found.is_attack, veil.over(found.note), refs)
         elif found.is_attack is not None:
             self._apart(f"case {case.id}", "labelled without a note", "`vedette label … --note` says why")
         if piece := reply.piece(case, found, veil, store, refs):
