@@ -46,6 +46,7 @@ async def attacked(engine: Engine, attacks: Sequence[Attack], store: Knowledge) 
     formats = list(FORMATS.values())
     for number, form in enumerate(formats):
         if part := attacks[number :: len(formats)]:
+            heard.calm = True  # a day without an attack comes first
             async for one in tried(part, [form], Model(heard, store), places=1):
                 found.succeeded[one.attack, one.format, one.place] = bool(one.gains)
     found.obeyed, found.unread = heard.obeyed, heard.unread
@@ -59,6 +60,7 @@ class _Heard:
         self._engine = engine
         self.obeyed: dict[str, bool] = {}
         self.unread = 0
+        self.calm = False  # the next prompt holds no attack
 
     @property
     def identity(self) -> Identity:
@@ -77,7 +79,9 @@ class _Heard:
         told: Told | None = None,
     ) -> Completion:
         done = await self._engine.generate(messages, schema=schema, budget=budget, sampling=sampling, told=told)
-        if len(messages) == 2:  # not asked again
+        if self.calm:
+            self.calm = False
+        elif len(messages) == 2:  # not asked again
             self._hear("\n".join(message.content for message in messages), done.text)
         return done
 

@@ -21,7 +21,7 @@ EXACT = frozenset(("closed-book", "yes-no", "multiple-choice", MULTI, "chain-of-
 REPLY = "own/triage-reply"  # answered in the JSON of claims that triage asks for
 LONGEST = 200_000  # rows that are read
 _ANSWER = re.compile(r"^\W*answer\W*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-_LABEL = re.compile(r"(\S*\d\S*) \(.*\)")
+_LABEL = re.compile(r"(\S*\d\S*) \((?:[^()]|\([^()]*\))*\)")
 _BETWEEN = re.compile(r",\s+(?![^(]*\))")
 
 
@@ -79,7 +79,7 @@ class Question:
 
 def normal(text: str) -> str:
     """In small letters; a label, as T1003 (OS Credential Dumping), is its id."""
-    plain = " ".join(text.strip().strip("*`\"'").rstrip(".").split())
+    plain = " ".join(text.strip(" *`\"'").rstrip(".").split())
     label = _LABEL.fullmatch(plain)
     return (label[1] if label else plain).casefold()
 
