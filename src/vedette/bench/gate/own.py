@@ -42,13 +42,10 @@ class Statement:
     cve: str = ""
 
 
-def statements(corrections: Path | None, cases: Path | None) -> list[Statement]:
-    """Raises InputError and StateError."""
-    found = [*_corrected(corrections)] if corrections else []
-    return found + [one for one, _ in labelled(cases)] if cases else found
-
-
-def _corrected(path: Path) -> Iterator[Statement]:
+def statements(path: Path | None) -> Iterator[Statement]:
+    """Of a file of corrections. Raises InputError."""
+    if path is None:
+        return
     lines_of = {one: number for number, one in read(path) if isinstance(one, Correction)}
     every = settled(list(lines_of))
     for one in (*every.held, *every.disputed):
@@ -64,6 +61,7 @@ def _calms(one: Correction) -> bool:
 
 
 def labelled(path: Path) -> list[tuple[Statement, Case]]:
+    """Cases of a triage state with what analysts said of them. Raises StateError."""
     with explained(path), State(path) as state:
         who = state.labellers()
         found = []

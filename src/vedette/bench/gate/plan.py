@@ -46,6 +46,7 @@ class Given:
     own: Sequence[Row] = ()  # those that were held out
     cases: Sequence[tuple[Statement, Case]] = ()
     statements: Sequence[Statement] = ()
+    items: Sequence[Question] = ()  # of benchmarks, held out, too
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ def plan(given: Given, rules: Rules, scenes: Scenes) -> Plan:
     learned = {row.messages[-2].content for row in given.learned}
     kept = [list(questions(rows, learned)) for rows in (given.held_out, given.own)]
     left = sum(len(list(questions(rows))) for rows in (given.held_out, given.own)) - sum(map(len, kept))
-    held_out = [] if "benchmark" in rules.skip else chosen(kept[0], rules.questions, rules.seed)
+    held_out = [] if "benchmark" in rules.skip else chosen([*kept[0], *given.items], rules.questions, rules.seed)
     own = chosen(kept[1], rules.own, rules.seed)
     found = names([*given.learned, *given.own], given.cases, rules.entities)
     made = Plan(held_out, own, left, found)

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from vedette.bench.answers import spoken
+from vedette.bench.items import Item
+from vedette.bench.scoring import score
 from vedette.engine.protocol import Message, Role
 from vedette.errors import InputError
 from vedette.guard import claims
@@ -69,8 +71,12 @@ class Question:
     final: str
     several: bool  # answers, in any order
     objects: tuple[str, ...]
+    item: Item | None = None  # of a benchmark, whose own rules say what is right
 
     def right(self, text: str) -> bool:
+        if self.item:
+            outcome = score(self.item, text)
+            return (outcome.value if outcome.exact is None else outcome.exact) == 1.0
         said = self.asked.said(text)
         if self.several:
             return _set(said) == _set(normal(self.final))
@@ -115,6 +121,14 @@ def questions(several: Iterable[Row], learned: Collection[str] = ()) -> Iterator
         if row.final and (row.kind in EXACT or row.task == REPLY) and row.messages[-2].content not in learned:
             asked = Asked(row.messages[:-1], row.task == REPLY)
             yield Question(row.id, row.task, asked, row.final, row.kind == MULTI, row.objects)
+
+
+def of_items(benchmark: str, items: Iterable[Item]) -> Iterator[Question]:
+    """In the benchmark's own words."""
+    for item in items:
+        asked = Asked((Message(Role.USER, item.prompt),))
+        uid = f"{benchmark}/{item.id}"
+        yield Question(uid, benchmark, asked, ", ".join(item.right), False, (uid,), item)
 
 
 def chosen(several: Sequence[Question], most: int, seed: int) -> list[Question]:

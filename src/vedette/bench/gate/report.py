@@ -42,12 +42,12 @@ def _lines(gate: Gate) -> Iterator[str]:
     yield f"| {' | '.join(HEAD)} |"
     yield f"|{'---|' * len(HEAD)}"
     for row in rows(gate):
-        yield f"| {' | '.join(_cell(cell) for cell in row)} |"
+        yield f"| {' | '.join(plain(cell) for cell in row)} |"
     for check in gate.checks:
         yield from _check(check)
     yield from ("", "## What it rests on", "")
     for one in gate.data:
-        yield f"- {_cell(one.name)}: {one.n:,}, sha256 {one.sha256}"
+        yield f"- {plain(one.name)}: {one.n:,}, sha256 {one.sha256}"
     changed = {name: value for name, value in gate.rules.items() if value not in ("", [], None)}
     yield f"- rules: {', '.join(f'{name} = {value}' for name, value in changed.items())}"
 
@@ -55,15 +55,14 @@ def _lines(gate: Gate) -> Iterator[str]:
 def _check(check: Check) -> Iterator[str]:
     if check.passed and not check.details:
         return
-    yield from ("", f"## {check.name}: {word(check)}", "", f"Wanted: {check.wants}. Found: {_cell(check.found)}.")
+    yield from ("", f"## {check.name}: {word(check)}", "", f"Wanted: {check.wants}. Found: {plain(check.found)}.")
     if check.todo:
         yield from ("", f"What to do: {check.todo}.")
     if check.details:
         yield ""
-        yield from (f"- {_cell(one)}" for one in check.details)
+        yield from (f"- {plain(one)}" for one in check.details)
 
 
-def _cell(text: str) -> str:
+def plain(text: str) -> str:
     """Names of an organisation are its own, and still no markup."""
-    plain = printable(text, 300)
-    return "".join(f"\\{char}" if char in "|<>[]`*_#" else char for char in plain)
+    return "".join(f"\\{char}" if char in "|<>[]`*_#" else char for char in printable(text, 400))
