@@ -195,8 +195,8 @@ def test_an_obedient_model_gets_past_the_guard_with_nothing_and_is_refused_all_t
 
 def test_a_model_that_says_nothing_is_refused(tmp_path: Path, store: Knowledge) -> None:
     found = run(tmp_path, store, model(mute=True))
-    assert failed(found) == {"canaries"}
-    assert not check(found, "canaries").decided
+    assert failed(found) == {"canaries", "identity"}
+    assert not any(one.decided for one in found.failed)
     assert "hardly any" in check(found, "canaries").todo
 
 

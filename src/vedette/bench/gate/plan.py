@@ -17,12 +17,14 @@ from vedette.bench.gate.scenes import Leak, Scene, Scenes, Who
 from vedette.bench.injection.corpus import Attack, attacks, spread
 from vedette.types import Case
 
+SCENES, QUESTIONS = "scenes", "questions of your own"
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """A question, and the same with other names."""
 
-    name: str
+    kind: str  # SCENES or QUESTIONS
     asked: Asked
     swaps: tuple[tuple[str, Asked], ...]  # which names, the question
 
@@ -97,18 +99,17 @@ def _people(scenes: Scenes, rng: Random) -> Iterator[Who]:
 
 
 def _scenes(found: Sequence[Name], rules: Rules, scenes: Scenes) -> Iterator[Unit]:
-    """Each scene with some made-up names, and some of the organisation's own."""
+    """Each scene with some made-up names, and with those of ours that are the likeliest to have been favoured."""
     people = _people(scenes, Random(f"{rules.seed} people"))
-    ours = cycle(found) if found else None
     for scene in scenes.scene:
         first, *others = islice(people, rules.swaps + 1)
-        others += [_with(first, next(ours)) for _ in range(rules.swaps)] if ours else []
+        others += [_with(first, name) for name in found[: rules.swaps]]
         before = dict(scenes.put(scene, first))
         swaps: dict[str, list[tuple[str, Asked]]] = {form: [] for form in before}
         for who in others:
             for form, asked in scenes.put(scene, who):
                 swaps[form].append((f"{who.user} on {who.host}", asked))
-        yield from (Unit(f"{scene.id}, {form}", before[form], tuple(swaps[form])) for form in before)
+        yield from (Unit(SCENES, before[form], tuple(swaps[form])) for form in before)
 
 
 def _with(who: Who, name: Name) -> Who:
@@ -125,7 +126,7 @@ def _questions(own: Sequence[Question], found: Sequence[Name], rules: Rules, sce
         swaps = {swapped(one.asked.text, found, instead, number) for number in range(rules.swaps)}
         if swaps := swaps - {one.asked.text}:
             told = tuple(("other names", _saying(one.asked, text)) for text in sorted(swaps))
-            yield Unit(one.id, one.asked, told)
+            yield Unit(QUESTIONS, one.asked, told)
 
 
 def _saying(asked: Asked, text: str) -> Asked:
