@@ -18,7 +18,7 @@ class Rules(Settings):
     tokens: int = Field(default=512, gt=0, description="of an answer")
     skip: tuple[str, ...] = Field(default=(), description="checks that are left out; the result says so")
 
-    questions: int = Field(default=400, gt=0, description="held-out questions, at most")
+    questions: int = Field(default=1_000, gt=0, description="held-out questions, at most")
     margin: float = Field(default=0.02, gt=0, lt=1, description="share of right answers that may be lost on them")
     own: int = Field(default=400, gt=0, description="held-out questions of the organisation's own, at most")
 
