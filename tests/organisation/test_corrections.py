@@ -287,6 +287,14 @@ def test_a_calm_label_never_lowers_a_decision(site: Path, tmp_path: Path, place:
     assert GRAVER.index(last.verdict) < GRAVER.index(Verdict.ESCALATE)
 
 
+def test_cases_that_nobody_labelled_teach_the_form_alone(site: Path, tmp_path: Path, place: Path) -> None:
+    rows, said = told(tmp_path, place, cases=site, unlabelled=True)
+    verdicts = {f"case:{case.id}": str(case.verdict) for case in cases(site)}
+    assert {row["objects"][0]: row["final"] for row in rows} == verdicts
+    assert {row["task"] for row in rows} == {"own/triage-reply"}
+    assert not said.apart
+
+
 def test_an_explanation_is_corrected_claim_by_claim(site: Path, tmp_path: Path, place: Path) -> None:
     case = cases(site)[0]
     before = learned_reply(tmp_path / "a", place, site, case, ())

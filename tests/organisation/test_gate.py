@@ -499,3 +499,11 @@ def test_answers_of_another_candidate_are_not_taken_for_this_ones(tmp_path: Path
     setting = Setting(QUICK, SCENES, store, tmp_path / "work")
     found = asyncio.run(gate(contender("base", model(wrong=BASE_WRONG)), other, GIVEN, setting))
     assert failed(found) == {"canaries", "identity"}
+
+
+def test_where_the_base_knows_nothing_nothing_can_be_lost(tmp_path: Path, store: Knowledge) -> None:
+    nothing = model(wrong=[f"h{i}" for i in range(HELD)])
+    found = check(run(tmp_path, store, nothing, base=nothing), "benchmark")
+    assert not found.passed
+    assert not found.decided
+    assert found.todo == "ask what the base knows"

@@ -31,6 +31,9 @@ def ingest(
     case_state: Annotated[
         Path | None, typer.Option(help="The folder that `vedette triage` wrote: its labelled cases, with their notes.")
     ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Replies also of cases that nobody labelled: they keep their verdict.")
+    ] = False,
     corrections: Annotated[
         Path | None, typer.Option(help="The file that `vedette correct` writes: corrections.jsonl of a site's folder.")
     ] = None,
@@ -60,8 +63,9 @@ def ingest(
         raise ConfigError("nothing is given to learn from", remedy="give a folder, --case-state or --corrections")
     cases = case_state / STATE if case_state else None
     given = Given(
-        folder, out, cases=cases, corrections=corrections, store=store, benchmarks=benchmarks, seed=seed, dev=dev
-    )
+        folder, out, cases=cases, unlabelled=unlabelled, corrections=corrections, store=store, benchmarks=benchmarks,
+        seed=seed, dev=dev,
+    )  # fmt: skip
     teach = _teaching(teacher, judge, (rounds, per_task), (work, store), context) if teacher else None
     told = ingest(given, Terms(licence, consent, redact), teach)
     for tally in told.tallies.values():

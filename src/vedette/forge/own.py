@@ -51,6 +51,7 @@ class Given:
     folder: Path | None  # of documents and tickets
     out: Path
     cases: Path | None = None  # the state file of triage
+    unlabelled: bool = False  # replies also of its cases that nobody labelled
     corrections: Path | None = None
     store: Path | None = None  # of knowledge, for cases and corrections
     benchmarks: Path | None = None
@@ -200,7 +201,7 @@ class Reader:
             remedy = "run `vedette triage` first, or give its --out"
             raise InputError("no triage state here", where=str(path), remedy=remedy)
         with explained(path), State(path) as state:
-            people = _people(state, corrections)
+            people = _people(state, corrections, self.given.unlabelled)
             if not people:
                 return
             with Knowledge.open(self.given.store) as store, Backgrounds(lambda: store) as backgrounds:
@@ -231,9 +232,10 @@ class Reader:
         self.told.masked += veil.masked
 
 
-def _people(state: State, corrections: list[Placed]) -> dict[str, Found]:
-    """What people say of cases: labels, and what they corrected in explanations."""
-    found = {case_id: Found(is_attack, " ".join(note.split())) for case_id, is_attack, note in state.labels()}
+def _people(state: State, corrections: list[Placed], everything: bool) -> dict[str, Found]:
+    """What people say of cases: labels, and what they corrected in explanations; nothing, where `everything` counts."""
+    found = {case.id: Found() for case in state.cases()} if everything else {}
+    found |= {case_id: Found(is_attack, " ".join(note.split())) for case_id, is_attack, note in state.labels()}
     for one in (placed.correction for placed in corrections if placed.correction.skill is Skill.EXPLANATION):
         before = found.get(one.about, Found())
         right, wrong = (*before.right, *one.right), (*before.wrong, one.text)
