@@ -72,10 +72,13 @@ def gate(
     wanted = load_toml(rules, Rules) if rules else Rules()
     seat = Seat(context, role, models)
     sides = contender(base, seat), contender(candidate, seat, on or _under(base, seat))
+    places = scenes or shown.SHIPPED
+    put = shown.load(places)
     given, inputs = _given(held_out, own, corrections, case_state, (benchmark or [], data))
+    inputs = [_data("scenes", places), *inputs]
     _folder(out)
     with Knowledge.open(store) as known, progress("questions") as told:
-        setting = Setting(wanted, shown.load(scenes or shown.SHIPPED), known, work or out / "work", told)
+        setting = Setting(wanted, put, known, work or out / "work", told)
         found = asyncio.run(judged(*sides, given, setting, inputs))
     _told(found, out)
     document.write(out / document.NAME, found, key)
@@ -159,18 +162,27 @@ def _given(
 def _inputs(given: Given, held_out: Sequence[Path], own: Path | None, corrections: Path | None) -> list[Data]:
     from hashlib import sha256
 
-    from vedette.bench.gate.scenes import SHIPPED
     from vedette.engine.gate import Data
-    from vedette.manifest import sha256_file
 
-    files = [("scenes", SHIPPED), *((f"held out: {path.name}", path) for path in held_out)]
-    files += [(f"own: {side}", own / f"{side}.jsonl") for side in ("train", "dev")] if own else []
-    files += [("corrections", corrections)] if corrections else []
-    found = [Data(name=name, sha256=sha256_file(path), n=path.read_bytes().count(b"\n")) for name, path in files]
+    found = [_data(f"held out: {path.name}", path) for path in held_out]
+    found += [_data(f"own: {side}", own / f"{side}.jsonl") for side in ("train", "dev")] if own else []
+    found += [_data("corrections", corrections)] if corrections else []
     if given.cases:
         told = "\n".join(f"{one.place} {one.right[0]} {one.who}" for one, _ in given.cases)
         found.append(Data(name="labels", sha256=sha256(told.encode()).hexdigest(), n=len(given.cases)))
+    if given.items:
+        told = "\n".join(f"{one.id} {one.asked.key}" for one in given.items)
+        found.append(Data(name="benchmarks", sha256=sha256(told.encode()).hexdigest(), n=len(given.items)))
     return found
+
+
+def _data(name: str, path: Path) -> Data:
+    """`n`: lines."""
+    from vedette.engine.gate import Data
+    from vedette.manifest import sha256_file
+
+    with path.open("rb") as file:
+        return Data(name=name, sha256=sha256_file(path), n=sum(1 for _ in file))
 
 
 def _told(found: Gate, out: Path) -> None:
