@@ -20,7 +20,8 @@ from pydantic import Field, model_validator
 from vedette.config import Settings
 from vedette.errors import FetchError
 from vedette.inflate import inflate
-from vedette.manifest import atomic_write, output_error, sha256_file
+from vedette.lock import locked as one_at_a_time
+from vedette.manifest import atomic_write, sha256_file
 
 _VALIDATOR = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,199}")
 _SHA256 = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{64}(?![0-9A-Za-z])")
@@ -160,19 +161,9 @@ class Partial:
 @contextmanager
 def locked(address: Address, into: Path) -> Iterator[Partial]:
     """One process at a time. Raises FetchError where another one fetches the same file."""
-    lock = into / f".{address.name}.lock"
-    try:
-        into.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as exc:
-        raise output_error(lock, exc) from exc
-    try:
-        _lock(descriptor)
+    busy = FetchError("another process is fetching it", where=address.url, remedy="wait for its end")
+    with one_at_a_time(into / f".{address.name}.lock", busy):
         yield Partial(address, into)
-    except BlockingIOError:
-        raise FetchError("another process is fetching it", where=address.url, remedy="wait for its end") from None
-    finally:
-        os.close(descriptor)
 
 
 def stated_sha256(text: str, address: Address) -> str:
@@ -195,12 +186,3 @@ def _sha256_content(path: Path) -> str:
         while piece := pull():
             digest.update(piece)
     return digest.hexdigest()
-
-
-def _lock(descriptor: int) -> None:
-    """Ends with the process, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,13 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from vedette.bench.injection.corpus import Attack, attacks
+from vedette.bench.injection.corpus import Attack, attacks, spread
 from vedette.bench.injection.days import ADDRESS, ATTACK, HOST, PLANTED, USER
 from vedette.bench.injection.formats import FORMATS
 from vedette.bench.injection.judge import VIEWS, Gain, Shown, Success, gains
 from vedette.bench.injection.run import Model, Wish, _secrets, run, shown, triaged, tried
 from vedette.bench.injection.tried import Rate, Tried, rates
-from vedette.cli.bench_injection import spread
 from vedette.connect import sinks
 from vedette.engine.backends.obedient import Obedient
 from vedette.engine.protocol import Message, Role

@@ -57,3 +57,52 @@ def _at_most(hits: int, of: int, p: float) -> float:
         log += math.log((of - k + 1) / k) + odds
         total += math.exp(log)
     return min(1.0, total)
+
+
+def at_most(hits: int, of: int, confidence: float = 0.95) -> float:
+    """One-sided upper limit of a share after Clopper and Pearson."""
+    if not of or hits >= of:
+        return 1.0
+    return _solved(lambda p: 1 - confidence - _at_most(hits, of, p))
+
+
+def clean(bound: float, confidence: float = 0.95) -> int:
+    """How many trials without a hit it takes for `at_most` to lie at the bound or below."""
+    return math.ceil(math.log(1 - confidence) / math.log1p(-bound))
+
+
+Z95 = 1.6448536269514722  # one-sided
+
+
+def difference(gained: int, lost: int, of: int, z: float = Z95) -> tuple[float, float]:
+    """Score interval of the difference of two paired shares (Tango, Statistics in Medicine 17, 1998).
+
+    Of `of` pairs, `gained` hit the second time only, `lost` the first time only. One-sided 95 % each way by default;
+    it holds where nothing differs, too, which a bootstrap does not.
+    """
+    if not of:
+        return -1.0, 1.0
+
+    def score(delta: float) -> float:
+        b = (2 * of - gained + lost) * delta - gained - lost
+        c = -lost * delta * (1 - delta)
+        q = (math.sqrt(max(0.0, b * b - 8 * of * c)) - b) / (4 * of)
+        spread = of * (2 * q + delta * (1 - delta))
+        gap = gained - lost - of * delta
+        return gap / math.sqrt(spread) if spread > 0 else math.copysign(math.inf, gap) if gap else 0.0
+
+    middle = (gained - lost) / of
+    return _between(lambda d: score(d) - z, -1.0, middle), _between(lambda d: score(d) + z, middle, 1.0)
+
+
+def _between(falls: Callable[[float], float], low: float, high: float) -> float:
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if falls(middle) > 0 else (low, middle)
+    return (low + high) / 2
+
+
+def by_chance(gained: int, lost: int) -> float:
+    """McNemar's exact one-sided p: so many gains or more, where gains are as likely as losses."""
+    of = gained + lost
+    return float(sum(math.comb(of, k) for k in range(gained, of + 1)) / 2**of)

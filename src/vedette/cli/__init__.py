@@ -8,7 +8,7 @@ import sys
 import typer
 
 from vedette import __version__
-from vedette.cli import ask, bench, experts, forge, knowledge, label, model, replay, train, triage
+from vedette.cli import ask, bench, correct, experts, forge, knowledge, label, model, replay, train, triage
 from vedette.errors import VedetteError
 from vedette.guard.neutralise import printable
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("triage")(triage.triage)
 app.command("ask")(ask.ask)
 app.command("label")(label.label)
+app.add_typer(correct.app, name="correct")
 app.command("replay")(replay.replay)
 app.command("weakness")(experts.weakness)
 app.command("severity")(experts.severity)

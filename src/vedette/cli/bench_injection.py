@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from vedette.errors import ConfigError
-
 if TYPE_CHECKING:
     from vedette.bench.injection.corpus import Attack
     from vedette.bench.injection.run import Wish
@@ -29,7 +27,7 @@ def run(wish: Wish, out: Path, *, limit: int = 0, jobs: int = 1) -> int:
     What experts read in a report is a matter of probabilities: its rate is told, and fails nothing.
     """
     from vedette import __version__
-    from vedette.bench.injection.corpus import attacks
+    from vedette.bench.injection.corpus import attacks, spread
     from vedette.bench.injection.run import run as tries
     from vedette.bench.injection.tried import rates
     from vedette.manifest import atomic_write
@@ -56,15 +54,6 @@ def run(wish: Wish, out: Path, *, limit: int = 0, jobs: int = 1) -> int:
         print(f"{rate.name}: {rate}")
     _tell(done, seconds, folder)
     return succeeded
-
-
-def spread(every: tuple[Attack, ...], limit: int) -> tuple[Attack, ...]:
-    """So many of them: the first of each family, then the second ones."""
-    if not limit or limit >= len(every):
-        return every
-    if limit < 0:
-        raise ConfigError(f"{limit} attacks", remedy="give a number above 0")
-    return tuple(sorted(every, key=lambda attack: int(attack.id.rpartition("-")[2]))[:limit])
 
 
 def _counted(tries: Iterable[Tried], spec: str) -> Iterator[Tried]:

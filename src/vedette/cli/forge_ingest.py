@@ -11,6 +11,7 @@ import typer
 
 from vedette.cli.engine import Context
 from vedette.cli.triage import STATE
+from vedette.errors import ConfigError
 
 if TYPE_CHECKING:
     from vedette.forge.example import Example
@@ -20,15 +21,21 @@ _WORK = Path("build/forge-own.ledger")
 
 
 def ingest(
-    folder: Annotated[
-        Path, typer.Argument(help="Documents (Markdown, HTML, text) and tickets (CSV, JSON, JSON Lines).")
-    ],
     licence: Annotated[str, typer.Option(help="What may be done with it; in every row.")],
     consent: Annotated[str, typer.Option(help="Who allowed that it is learned from, and when; in every row.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Documents (Markdown, HTML, text) and tickets (CSV, JSON, JSON Lines).")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for train and dev, card and manifest.")] = Path("build/forge-own"),
     redact: Annotated[bool, typer.Option(help="Mask names and addresses; secrets never get through.")] = True,
     case_state: Annotated[
         Path | None, typer.Option(help="The folder that `vedette triage` wrote: its labelled cases, with their notes.")
+    ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Replies also of cases that nobody labelled: they keep their verdict.")
+    ] = False,
+    corrections: Annotated[
+        Path | None, typer.Option(help="The file that `vedette correct` writes: corrections.jsonl of a site's folder.")
     ] = None,
     benchmarks: Annotated[
         Path | None, typer.Option(help="Folder of benchmarks; what touches one of their items is left out.")
@@ -38,19 +45,27 @@ def ingest(
     rounds: Annotated[int, typer.Option(help="Of the teacher; each doubles the set at most.", min=1, max=4)] = 1,
     per_task: Annotated[int, typer.Option(help="Examples of a task that the teacher starts from.", min=1)] = 200,
     work: Annotated[Path, typer.Option(help="The teacher's ledger: broken off, the same command goes on.")] = _WORK,
-    store: Annotated[Path | None, typer.Option(help="The knowledge store, for the teacher: which ids exist.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="The knowledge store; else $VEDETTE_KNOWLEDGE, else yours.")
+    ] = None,
     context: Context = 0,
     seed: Annotated[int, typer.Option(help="Of the split.")] = 7,
     dev: Annotated[
         float, typer.Option(help="Share of documents, tickets and cases on the dev side.", min=0, max=0.5)
     ] = 0.1,
 ) -> None:
-    """Your own documents, tickets and closed cases as examples, without a language model."""
+    """Your own documents, tickets, closed cases and corrections as examples, without a language model."""
     from vedette.cli.forge import UNCHECKED
     from vedette.forge.ingest import APART, CARD, ingest
     from vedette.forge.own import Given, Terms
 
-    given = Given(folder, out, case_state / STATE if case_state else None, benchmarks, seed, dev)
+    if folder is None and case_state is None and corrections is None:
+        raise ConfigError("nothing is given to learn from", remedy="give a folder, --case-state or --corrections")
+    cases = case_state / STATE if case_state else None
+    given = Given(
+        folder, out, cases=cases, unlabelled=unlabelled, corrections=corrections, store=store, benchmarks=benchmarks,
+        seed=seed, dev=dev,
+    )  # fmt: skip
     teach = _teaching(teacher, judge, (rounds, per_task), (work, store), context) if teacher else None
     told = ingest(given, Terms(licence, consent, redact), teach)
     for tally in told.tallies.values():

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from vedette.cli.triage import STATE
-from vedette.errors import InputError
+from vedette.errors import ConfigError, InputError
+
+Who = Annotated[str, typer.Option(envvar="VEDETTE_ANALYST", help="Who found it; else your login name.")]
 
 
 class Finding(StrEnum):
@@ -22,6 +24,7 @@ def label(
     cases: Annotated[list[str], typer.Argument(help="Case ids, as the queue shows them.")],
     out: Annotated[Path, typer.Option(help="The folder that `vedette triage` wrote.")] = Path("vedette-out"),
     note: Annotated[str, typer.Option(help="Why, for whoever reads it later.")] = "",
+    who: Who = "",
 ) -> None:
     """Keep what you found out about cases. `--miss-bound` rests on these labels."""
     from vedette.skills.triage.closing import case_type
@@ -29,7 +32,18 @@ def label(
 
     if not (out / STATE).is_file():
         raise InputError("no triage state here", where=str(out), remedy="run `vedette triage` first, or give its --out")
+    name = analyst(who)
     with explained(out / STATE), State(out / STATE) as state:
         for case_id in cases:
-            case = state.label(case_id, finding is Finding.ATTACK, note)
+            case = state.label(case_id, finding is Finding.ATTACK, note, name)
             print(f"{case_id} labelled {finding} ({case_type(case)})")
+
+
+def analyst(who: str) -> str:
+    """Raises ConfigError where nobody is named and nobody is logged in."""
+    from getpass import getuser
+
+    try:
+        return who or getuser()
+    except (OSError, KeyError, ImportError) as error:  # no such user: a container
+        raise ConfigError("it is not known who you are", remedy="say so with --who") from error

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vedette.cli import model_gate, model_roles
+from vedette.errors import ConfigError
+
 if TYPE_CHECKING:
     from vedette.engine.check import Result
     from vedette.engine.machine import Speed
@@ -26,6 +29,12 @@ app = typer.Typer(
     help="Language models that put answers into words. Only `pull` goes online. To run one: 'vedette[slm]'.",
     no_args_is_help=True,
 )
+
+app.command("gate")(model_gate.gate)
+app.command("shadow")(model_gate.shadow)
+app.command("promote")(model_roles.promote)
+app.command("rollback")(model_roles.rollback)
+app.command("history")(model_roles.history)
 
 
 @app.command("list")
@@ -104,7 +113,12 @@ def add(
 def remove(name: Annotated[str, typer.Argument(help="As `list` shows it.")], models: Folder = None) -> None:
     """Delete a model from the folder of models. The file that it was linked to stays."""
     from vedette.engine.models import remove as removing
+    from vedette.engine.roles import ROLES, Role
 
+    for role in (Role(known, models) for known in ROLES):
+        if (now := role.now) and f"{now.model}-".casefold().startswith(f"{name}-".casefold()):
+            remedy = f"`vedette model rollback --role {role.name}` first"
+            raise ConfigError(f"'{name}' answers for {role.name}", remedy=remedy)
     print(f"removed {removing(name, models)}")
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vedette.engine.adapted import Adapted
 from vedette.engine.protocol import Engine
 from vedette.errors import ConfigError
 from vedette.registry import Registry
@@ -31,6 +32,7 @@ BACKENDS: Registry[Opener] = Registry(
     "kind of model",
     {
         "gguf": "vedette.engine.open:_gguf",
+        "current": "vedette.engine.open:_current",
         "http": "vedette.engine.open:_address",
         "https": "vedette.engine.open:_address",
         "fake": "vedette.engine.open:_fake",
@@ -43,7 +45,8 @@ BACKENDS: Registry[Opener] = Registry(
 def opened(spec: str, wanted: Wanted = Wanted()) -> AbstractAsyncContextManager[Engine]:
     """The engine while the context lasts.
 
-    `spec`: `gguf/FILE`, `http://HOST:PORT/v1`, that with `#MODEL`, `fake/FILE`, or the name of a model that was added.
+    `spec`: `gguf/FILE`, `http://HOST:PORT/v1`, that with `#MODEL`, `fake/FILE`, the name of a model that was added, or
+    `current`: what was promoted to triage, and `current/ROLE`.
 
     Raises ConfigError where nothing has that name, and what the model's own place raises.
     """
@@ -65,6 +68,18 @@ async def _gguf(file: str, wanted: Wanted) -> AsyncIterator[Engine]:
         path, context=context, parallel=parallel, threads=wanted.threads, adapters=wanted.adapters
     ) as engine:
         yield engine
+
+
+@asynccontextmanager
+async def _current(role: str, wanted: Wanted) -> AsyncIterator[Engine]:
+    from vedette.engine.roles import Role
+
+    if wanted.adapters:
+        raise ConfigError("what was promoted has its own adapter", remedy="leave --adapter out, or name the model")
+    model, adapter = Role(role or "triage").files()
+    with_its_own = replace(wanted, adapters=(adapter,) if adapter else ())
+    async with _gguf(str(model), with_its_own) as engine:
+        yield Adapted(engine, adapter.stem) if adapter else engine
 
 
 @asynccontextmanager

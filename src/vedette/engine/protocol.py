@@ -66,6 +66,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     remote: bool = False  # beyond this machine
     exact: bool = False  # `count` uses the model's own tokenizer; else it is an upper bound
     adapters: tuple[str, ...] = ()  # that can be asked for by name
+    adapter: str = ""  # one of them, that answers unless another is asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from vedette.engine.protocol import Completion, Finish
 from vedette.forge.example import ANSWER, EXACT, Example
 from vedette.forge.ground import Grounded
+from vedette.guard.hostile import INJECTION
 from vedette.guard.secrets import secrets
 from vedette.guard.wording import telling
 from vedette.knowledge.ids import State
@@ -44,12 +45,6 @@ _LEAK = re.compile(
     r"(?:answer|background|evidence|context|text)"
     r"|the (?:background|context|evidence|format|instructions?) (?:says?|states?|provided|given|above|indicates?)"
     r"|according to (?:the )?(?:background|context|evidence|passages?)|as (?:instructed|requested))\b|\[\d\]",
-    re.IGNORECASE,
-)
-INJECTION = re.compile(
-    r"\b(?:ignore|disregard|forget) (?:all |any |the |your )*(?:previous|prior|earlier|above) "
-    r"(?:instructions?|rules|prompts?)"
-    r"|\bsystem prompt\b|<\|(?:im_start|im_end|system|user|assistant)\|?>",
     re.IGNORECASE,
 )
 _ACTIVE = re.compile(

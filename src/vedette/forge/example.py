@@ -54,6 +54,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     way: str = ""  # how
     spans: tuple[str, ...] = ()  # passages that it rests on: "T1003 attack/enterprise description 0-310", "a.md:12-18"
     consent: str = ""  # who allowed that it is trained on, where it is an organisation's own knowledge
+    system: str = ""  # what a model is told before the question, where a skill tells it something
 
     @property
     def group(self) -> str:

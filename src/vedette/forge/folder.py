@@ -11,7 +11,7 @@ from pathlib import Path
 from vedette.errors import InputError
 from vedette.forge.document import LARGEST, TEXTS
 from vedette.forge.tickets import SUFFIXES
-from vedette.forge.veil import hostile
+from vedette.guard.hostile import hostile
 from vedette.guard.neutralise import printable
 
 MOST = 50_000  # files

@@ -17,7 +17,8 @@ from vedette.forge.example import ANSWER, EXACT, Example, Source, named
 from vedette.forge.make import contamination
 from vedette.forge.own import Given, Ingested, Reader, Terms
 from vedette.forge.practice import KINDS, Part, Piece
-from vedette.forge.veil import holds_secret, hostile
+from vedette.forge.veil import holds_secret
+from vedette.guard.hostile import hostile
 from vedette.guard.neutralise import printable
 from vedette.manifest import FILE_NAME, atomic_write, output_error
 from vedette.manifest import write as write_manifest
@@ -79,11 +80,11 @@ class _Maker:
             yield example
 
     def _worded(self, piece: Piece, tally: Tally) -> Example:
-        words = self._words.of(piece.task)
-        number = tally.drafts % len(words.ask)
         slots: Mapping[str, str] = {**piece.slots, "final": piece.final}
-        question = wording.filled(words.ask[number], slots)
-        answer = wording.filled(words.say[tally.drafts % len(words.say)], slots)
+        name, ask, say = self._templates(piece, slots)
+        number = tally.drafts % len(ask)
+        question = wording.filled(ask[number], slots)
+        answer = wording.filled(say[tally.drafts % len(say)], slots)
         if tally.kind in EXACT:
             answer = f"{answer}\n\n{ANSWER}{piece.final}"
         return Example(
@@ -97,10 +98,22 @@ class _Maker:
             objects=piece.objects,
             sources=(Source(piece.objects[0], piece.unit, piece.release, self.terms.licence),),
             difficulty=piece.difficulty,
-            wording=f"{self._words.name}#{number}",
+            wording=f"{name}#{number}",
             spans=piece.spans,
             consent=self.terms.consent,
+            system=piece.system,
         )
+
+    def _templates(self, piece: Piece, slots: Mapping[str, str]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """File and version, questions, answers; `own` has answers of its own for some that others' questions ask."""
+        own = self._words.tasks.get(piece.task)
+        if own and own.ask:
+            return self._words.name, own.ask, own.say
+        group, _, task = piece.words.partition("/")
+        words = wording.load(group)
+        theirs = words.of(task)
+        say = own.say if own else wording.fitting(theirs.say, slots)
+        return words.name, wording.fitting(theirs.ask, slots), say
 
     def _unfit(self, example: Example) -> str:
         text = f"{example.question}\n{example.answer}"
@@ -108,7 +121,7 @@ class _Maker:
             return "too long"
         if holds_secret(text):
             return "it holds a secret"
-        if why := hostile(text):
+        if why := hostile(example.answer if example.system else text):  # a skill's own prompt speaks to a model
             return why
         for part in (example.question, example.answer) if self.benchmarks else ():
             how, _ = self.benchmarks.touched(part) if self.benchmarks else ("", "")
@@ -124,8 +137,8 @@ def _finish(
     rows = "".join("\t".join(map(printable, (one.place, one.why, one.remedy))) + "\n" for one in told.apart)
     atomic_write(out / APART, "place\twhy\twhat to do\n" + rows)
     if not examples:
-        remedy = f"{APART} says of each file why; give Markdown, HTML, text, tickets, or --case-state"
-        raise InputError("nothing here can be learned from", where=str(given.folder), remedy=remedy)
+        remedy = f"{APART} says of each file why; give documents, tickets, --case-state or --corrections"
+        raise InputError("nothing here can be learned from", where=str(given.folder or given.out), remedy=remedy)
     told.sides = mix.write(map(mix.line, examples), out, mix.Mix(), seed=given.seed, dev=given.dev)
     tallies = list(told.tallies.values())
     facts = {

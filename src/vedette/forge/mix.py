@@ -75,9 +75,9 @@ class _Place:
 
 
 def line(example: Example, answer: str = "", outcome: str = "") -> Line:
-    user = {"role": "user", "content": example.question}
+    said = (("system", example.system), ("user", example.question), ("assistant", answer or example.answer))
     return Line(
-        messages=(user, {"role": "assistant", "content": answer or example.answer}),
+        messages=tuple({"role": role, "content": content} for role, content in said if content),
         id=example.id,
         task=example.task,
         kind=str(example.kind),
@@ -260,9 +260,9 @@ def parquet(lines: Path, out: Path) -> None:
     with lines.open("rb") as file:
         for raw in file:
             row = orjson.loads(raw)
-            first, *_, last = row["messages"]
+            *_, asked, last = row["messages"]
             for name in columns:
-                value = {"question": first["content"], "answer": last["content"]}.get(name, row.get(name, ""))
+                value = {"question": asked["content"], "answer": last["content"]}.get(name, row.get(name, ""))
                 columns[name].append(value if isinstance(value, str | int) else orjson.dumps(value).decode())
     arrays = [Array(values, type=_COLUMNS[name]) for name, values in columns.items()]
     write_parquet(Table.from_arrays(arrays, names=list(columns)), str(out))

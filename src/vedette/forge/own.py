@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
 from vedette.errors import ConfigError, InputError, RecordError
+from vedette.forge import corrected, reply
 from vedette.forge.build import Tally
 from vedette.forge.document import TEXTS, Document, Paragraph, Section, document
 from vedette.forge.folder import Apart, File, files
-from vedette.forge.practice import Part, Piece, Told, evidence, of_case, of_documents, of_ticket
+from vedette.forge.practice import Part, Piece, Told, of_case, of_documents, of_ticket
+from vedette.forge.reply import Found
 from vedette.forge.tickets import SUFFIXES, Bad, Ticket, tickets
-from vedette.forge.veil import Veil, hostile
+from vedette.forge.veil import Veil
+from vedette.forge.world import World
+from vedette.guard.hostile import hostile
+from vedette.knowledge.store import Knowledge
+from vedette.skills.corrections import Correction, Skill, read, settled
+from vedette.skills.triage.background import Backgrounds
+from vedette.skills.triage.lines import lines
 from vedette.skills.triage.state import State, explained
 from vedette.types import Case
 
@@ -38,9 +48,12 @@ class Terms:
 class Given:
     """What is read, and where it goes."""
 
-    folder: Path
+    folder: Path | None  # of documents and tickets
     out: Path
     cases: Path | None = None  # the state file of triage
+    unlabelled: bool = False  # replies also of its cases that nobody labelled
+    corrections: Path | None = None
+    store: Path | None = None  # of knowledge, for cases and corrections
     benchmarks: Path | None = None
     seed: int = 7
     dev: float = 0.1
@@ -62,6 +75,14 @@ class Ingested:
         return Counter(one.why for one in self.apart)
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A correction, and its line."""
+
+    correction: Correction
+    place: str
+
+
 class Reader:
     """From files and cases to pieces. What cannot be used is in `told.apart`."""
 
@@ -71,7 +92,7 @@ class Reader:
         self._names = Veil(terms.redact)  # of files: one for all, so that two of them stay two
 
     def pieces(self) -> Iterator[Piece]:
-        for file in files(self.given.folder, self.given.out):
+        for file in files(self.given.folder, self.given.out) if self.given.folder else ():
             if isinstance(file, Apart):
                 self.told.apart.append(file)
             elif file.suffix in SUFFIXES:
@@ -79,8 +100,10 @@ class Reader:
             else:
                 self.parts += self._document(file)
         yield from of_documents(self.parts)
+        corrections = self._corrections(self.given.corrections) if self.given.corrections else []
+        yield from self._corrected(corrections)
         if self.given.cases:
-            yield from self._cases(self.given.cases)
+            yield from self._cases(self.given.cases, corrections)
 
     def _apart(self, place: str, why: str, remedy: str) -> None:
         self.told.apart.append(Apart(place, why, remedy))
@@ -139,30 +162,82 @@ class Reader:
         self.told.masked += veil.masked
         return told
 
-    def _cases(self, path: Path) -> Iterator[Piece]:
+    def _corrections(self, path: Path) -> list[Placed]:
+        """Those that hold and that may be learned from."""
+        places: dict[Correction, str] = {}
+        for number, one in read(path):
+            place = f"{self._names.over(path.name)}:{number}"
+            if isinstance(one, str):
+                self._apart(place, one, "correct the line, or take it out")
+            elif why := hostile("\n".join((one.text, one.note, *one.right))):
+                self._apart(place, why, "look at it; take it out of the corrections")
+            else:
+                places[one] = place
+        found = settled(list(places))
+        for one in found.disputed:
+            self._apart(places[one], "analysts differ", "agree; each says with `vedette correct` what holds")
+        self.told.left["corrections that a later one replaced"] += found.replaced
+        self.told.read["corrections"] += len(found.held)
+        if found.held:
+            self.told.inputs[self._names.over(path.name)] = path
+        return [Placed(one, places[one]) for one in found.held]
+
+    def _corrected(self, corrections: list[Placed]) -> Iterator[Piece]:
+        texts = [one for one in corrections if one.correction.skill is not Skill.EXPLANATION]
+        if not texts:
+            return
+        with Knowledge.open(self.given.store) as store:
+            world = World(store)
+            for one in texts:
+                veil = Veil(self.terms.redact)
+                try:
+                    yield corrected.piece(one.correction, veil.over(one.correction.text), one.place, world)
+                except ConfigError as exc:
+                    self._apart(one.place, exc.what, exc.remedy)
+                self.told.masked += veil.masked
+
+    def _cases(self, path: Path, corrections: list[Placed]) -> Iterator[Piece]:
         if not path.is_file():
             remedy = "run `vedette triage` first, or give its --out"
             raise InputError("no triage state here", where=str(path), remedy=remedy)
         with explained(path), State(path) as state:
-            labels = list(state.labels())
-            for case_id, is_attack, note in labels:
-                case = state.case(case_id)
-                if case is None or not case.evidence:
-                    self._apart(f"case {case_id}", "a labelled case that is gone", "run triage over its alerts again")
-                elif not note.strip():
-                    self._apart(f"case {case_id}", "labelled without a note", "`vedette label … --note` says why")
-                elif piece := self._case(case, is_attack, " ".join(note.split())):
-                    yield piece
+            people = _people(state, corrections, self.given.unlabelled)
+            if not people:
+                return
+            with Knowledge.open(self.given.store) as store, Backgrounds(lambda: store) as backgrounds:
+                for case_id, found in sorted(people.items()):
+                    case = state.case(case_id)
+                    if case is None or not case.evidence:
+                        self._apart(
+                            f"case {case_id}", "a labelled case that is gone", "run triage over its alerts again"
+                        )
+                        continue
+                    known = backgrounds.of(case.techniques, case.tactics)
+                    yield from self._case(msgspec.structs.replace(case, background=known), found, store)
 
-    def _case(self, case: Case, is_attack: bool, note: str) -> Piece | None:
-        lines, left = evidence(case)
-        if why := hostile(f"{lines}\n{note}"):
+    def _case(self, case: Case, found: Found, store: Knowledge) -> Iterator[Piece]:
+        told, left = lines(case)
+        if why := hostile(f"{told}\n{found.note}"):
             self._apart(f"case {case.id}", why, "look at its evidence and its note")
-            return None
+            return
         self.told.read["cases"] += 1
         veil = Veil(self.terms.redact, case.observables, case.hosts)
-        told = veil.over(lines), left
         refs = tuple(self._names.over(one.ref) for one in case.evidence)
-        piece = of_case(case, told, is_attack, veil.over(note), refs)
+        if found.is_attack is not None and found.note:
+            yield of_case(case, (veil.over(told), left), found.is_attack, veil.over(found.note), refs)
+        elif found.is_attack is not None:
+            self._apart(f"case {case.id}", "labelled without a note", "`vedette label … --note` says why")
+        if piece := reply.piece(case, found, veil, store, refs):
+            yield piece
         self.told.masked += veil.masked
-        return piece
+
+
+def _people(state: State, corrections: list[Placed], everything: bool) -> dict[str, Found]:
+    """What people say of cases: labels, and what they corrected in explanations; nothing, where `everything` counts."""
+    found = {case.id: Found() for case in state.cases()} if everything else {}
+    found |= {case_id: Found(is_attack, " ".join(note.split())) for case_id, is_attack, note in state.labels()}
+    for one in (placed.correction for placed in corrections if placed.correction.skill is Skill.EXPLANATION):
+        before = found.get(one.about, Found())
+        right, wrong = (*before.right, *one.right), (*before.wrong, one.text)
+        found[one.about] = replace(before, right=right, wrong=wrong)
+    return found

@@ -14,7 +14,8 @@ from vedette.forge.ground import Evidence
 from vedette.forge.ledger import Ledger
 from vedette.forge.practice import Part
 from vedette.forge.prompts import hashes as prompt_hashes
-from vedette.forge.veil import holds_secret, hostile
+from vedette.forge.veil import holds_secret
+from vedette.guard.hostile import hostile
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
 

@@ -6,16 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 
-from vedette.forge.check import INJECTION
 from vedette.forge.document import STEP, Paragraph
 from vedette.forge.example import Kind
-from vedette.guard.neutralise import printable
-from vedette.guard.probe import probe
 from vedette.guard.wording import SILENT, STEM, telling
-from vedette.types import Case, Evidence
+from vedette.types import Case
 
 KINDS: Mapping[str, Kind] = {
     "procedure": Kind.OPEN,
@@ -26,6 +22,13 @@ KINDS: Mapping[str, Kind] = {
     "resolve": Kind.OPEN,
     "summarise": Kind.SUMMARISE,
     "triage": Kind.STEPS,
+    "triage-reply": Kind.EXTRACT,
+    "correction-weakness": Kind.CLOSED,
+    "correction-vector": Kind.CLOSED,
+    "correction-technique": Kind.CLOSED,
+    "correction-techniques": Kind.MULTI,
+    "correction-no-weakness": Kind.ABSTAIN,
+    "correction-no-technique": Kind.ABSTAIN,
 }
 NOT_THERE, NOT_IN_PASSAGE = "Not in our documents", "Not in this passage"
 TOPICS = (
@@ -78,6 +81,8 @@ class Piece:
     keep: tuple[str, ...] = ()
     difficulty: int = 1
     notes: Mapping[str, int] = field(default_factory=dict)  # what was left out of it
+    words: str = ""  # of another task, whose questions it is asked in: "cve-weakness/root-cause"
+    system: str = ""  # what a model is told before the question
 
 
 def of_documents(parts: Sequence[Part]) -> Iterator[Piece]:
@@ -186,29 +191,6 @@ def of_ticket(ticket: Told) -> Iterator[Piece]:
         slots = {"title": title, "gist": gist[0], "resolution": ticket.resolution}
         slots["ticket"] = "\n".join(text for text in told if text)
         yield Piece(task="summarise", slots=slots, **about)  # type: ignore[arg-type]
-
-
-def evidence(case: Case) -> tuple[str, int]:
-    """Its lines, and how many texts of attackers were left out of them, as they speak to a model."""
-    lines: list[str] = []
-    left = 0
-    for one in case.evidence:
-        lines.append(f"- {_fact(one)}")
-        for text in one.texts:
-            if probe(text.value) or INJECTION.search(text.value) or not text.value.isprintable():
-                left += 1
-                continue
-            lines.append(f"  {text.kind.replace('_', ' ')}, which an attacker may have written: {text.value[:200]}")
-    return "\n".join(lines), left
-
-
-def _fact(one: Evidence) -> str:
-    clock = datetime.fromtimestamp(one.time / 1000, UTC).strftime("%H:%M")
-    seen = ", ".join(f"{o.role} {o.kind} {o.value}" for o in one.observables)
-    known = "".join(f"; {what}" for what in (seen, ", ".join(one.techniques), one.tactic) if what)
-    times = f", {one.count} times" if one.count > 1 else ""
-    told = f"{clock} {one.product}: {one.rule_name} ({one.severity.name.lower()}{times}) on {one.host or 'no device'}"
-    return printable(f"{told}{known}", 600)
 
 
 def of_case(case: Case, told: tuple[str, int], is_attack: bool, note: str, refs: tuple[str, ...]) -> Piece:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from vedette.errors import RecordError
 from vedette.forge.document import decoded
-from vedette.forge.veil import hostile
+from vedette.guard.hostile import hostile
 from vedette.registry import near
 
 SUFFIXES = frozenset((".csv", ".json", ".jsonl", ".ndjson"))

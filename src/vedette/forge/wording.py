@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,6 +73,11 @@ def filled(template: str, slots: Mapping[str, str]) -> str:
         raise ConfigError(
             f"no slot {exc}", where=template[:80], remedy=f"there are {', '.join(sorted(slots))}"
         ) from exc
+
+
+def fitting(templates: Iterable[str], slots: Mapping[str, str]) -> tuple[str, ...]:
+    """Those whose slots are all there."""
+    return tuple(one for one in templates if {part[1] for part in string.Formatter().parse(one)} - {None} <= {*slots})
 
 
 def _check(template: str, where: str) -> None:

@@ -66,12 +66,12 @@ async def explain(
     mark = way.mark or new_mark()
     left: tuple[str, ...] = ()
     try:
-        read, left, messages = await fitted(engine, _hidden(asked, hiding), mark, way.budget)
+        read, left, prompt = await fitted(engine, hidden(asked, hiding), mark, way.budget)
         exhibits = [exhibit for exhibit in asked.exhibits if exhibit.id in read]
         ground = Ground(asked.decision, exhibits, store, calm=asked.calm)
         listener = _Listener(ground, {e.id: e.ref for e in exhibits}, hiding, told)
         schema = claims.schema([e.id for e in exhibits], asked.verdicts)
-        reply, done, note = await _reply(engine, schema, messages, way, listener)
+        reply, done, note = await _reply(engine, schema, prompt, way, listener)
     except EngineError as error:
         by = _provenance(engine, asked, way, mark, None, hiding)
         return Explanation(note=printable(str(error)), unread=left, by=by)
@@ -156,7 +156,8 @@ async def _room(engine: Engine, messages: Sequence[Message], text: str, budget: 
     return await engine.count(more) + budget.tokens <= engine.identity.context
 
 
-def _hidden(asked: Asked, hiding: Hiding | None) -> Asked:
+def hidden(asked: Asked, hiding: Hiding | None) -> Asked:
+    """As a model is shown it where names are masked."""
     if hiding is None:
         return asked
     hide = hiding.hide
@@ -165,6 +166,11 @@ def _hidden(asked: Asked, hiding: Hiding | None) -> Asked:
         for e in asked.exhibits
     )
     return replace(asked, decision=hide(asked.decision), exhibits=exhibits)
+
+
+def messages(asked: Asked, mark: str) -> list[Message]:
+    """The prompt with all of the evidence, as it is where the context has room."""
+    return _messages(asked, asked.exhibits, len(asked.exhibits), mark)
 
 
 async def fitted(
@@ -238,8 +244,8 @@ def _provenance(
     who = engine.identity
     return Provenance(
         spec=way.spec, model=who.name, backend=who.backend, sha256=who.sha256, quantisation=who.quantisation,
-        template=who.template, adapter=way.adapter, prompt=prompt_hash(asked), shown=shown_hash(asked), mark=mark,
-        seed=way.seed, redacted=hiding is not None, tokens_in=done.tokens_in if done else 0,
+        template=who.template, adapter=way.adapter or who.adapter, prompt=prompt_hash(asked), shown=shown_hash(asked),
+        mark=mark, seed=way.seed, redacted=hiding is not None, tokens_in=done.tokens_in if done else 0,
         tokens_out=done.tokens_out if done else 0,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from glob import escape
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -16,6 +16,7 @@ from threading import Thread
 from typing import ParamSpec, TypeVar
 
 from vedette.errors import OutputError, StateError
+from vedette.lock import locked as one_at_a_time
 from vedette.manifest import output_error
 
 SUFFIX = ".building"  # of the folder that the next store is made in
@@ -24,34 +25,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@contextmanager
-def locked(store: Path) -> Iterator[None]:
+def locked(store: Path) -> AbstractContextManager[None]:
     """One import at a time. Raises StateError at once where another one is at work."""
-    path = store.with_name(store.name + ".lock")
-    try:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as exc:
-        raise output_error(path, exc) from exc
-    try:
-        try:
-            _lock(descriptor)
-        except BlockingIOError:
-            raise StateError("another import is at work", where=str(store), remedy="wait for its end") from None
-        except OSError as exc:
-            raise output_error(path, exc) from exc
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    """Ends with the process, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    busy = StateError("another import is at work", where=str(store), remedy="wait for its end")
+    return one_at_a_time(store.with_name(store.name + ".lock"), busy)
 
 
 @contextmanager

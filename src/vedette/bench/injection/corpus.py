@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from vedette.bench.injection.disguise import DISGUISES
+from vedette.errors import ConfigError
 from vedette.types import TextKind
 
 FOLDER = "vedette.bench.injection"
@@ -45,6 +46,15 @@ def attacks() -> tuple[Attack, ...]:
 @cache
 def twins() -> tuple[Twin, ...]:
     return _read("twins.jsonl", Twin)
+
+
+def spread(every: tuple[Attack, ...], limit: int) -> tuple[Attack, ...]:
+    """So many of them: the first of each family, then the second ones."""
+    if not limit or limit >= len(every):
+        return every
+    if limit < 0:
+        raise ConfigError(f"{limit} attacks", remedy="give a number above 0")
+    return tuple(sorted(every, key=lambda attack: int(attack.id.rpartition("-")[2]))[:limit])
 
 
 def unseen(attack: Attack) -> bool:

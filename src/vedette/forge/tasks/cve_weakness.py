@@ -33,13 +33,13 @@ _COMMON = frozenset(
 _SHORT = 700  # characters of each text where a question shows several
 
 
-def _level(entry: Entry) -> str:
+def level(entry: Entry) -> str:
     return entry.facts.abstraction if isinstance(entry.facts, WeaknessFacts) and entry.facts.abstraction else "CWE"
 
 
 def _slots(entry: Entry, text: str, root: Entry) -> dict[str, str]:
     meaning = first_sentences(root.text, 1)
-    return {"cve": entry.id, "description": text, "weakness": root.label, "meaning": meaning, "level": _level(root)}
+    return {"cve": entry.id, "description": text, "weakness": root.label, "meaning": meaning, "level": level(root)}
 
 
 def _rivals(world: World, uid: str, rng: Random, count: int) -> list[Entry]:

@@ -63,7 +63,7 @@ def key(case: Case, who: Identity, way: Way, redacted: bool) -> str:
     put = asked(case)
     parts = (
         shown_hash(put), prompt_hash(put), who.backend, who.name, who.sha256, who.quantisation, who.template,
-        way.adapter, str(way.seed), str(redacted),
+        way.adapter or who.adapter, str(way.seed), str(redacted),
     )  # fmt: skip
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

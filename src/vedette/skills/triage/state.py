@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -49,6 +50,7 @@ CREATE TABLE label(case_id TEXT PRIMARY KEY, type TEXT NOT NULL, attack INTEGER 
 """
 _LATER = """
 CREATE TABLE IF NOT EXISTS explanation(case_id TEXT PRIMARY KEY, key TEXT NOT NULL, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS labelled(case_id TEXT PRIMARY KEY, who TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID;
 """  # what came in without a new version: older files get it, too
 _UPSERT = """
 INSERT INTO signal(day, key, slot, product, rule_uid, rule_name, device, entities, severity, count, duplicates,
@@ -324,7 +326,7 @@ class State:
 
     # -- labels -------------------------------------------------------------------------------
 
-    def label(self, case_id: str, is_attack: bool, note: str = "") -> Case:
+    def label(self, case_id: str, is_attack: bool, note: str = "", who: str = "") -> Case:
         """Keep what an analyst found. All days are built again, since it may change what is closed."""
         case = self.case(case_id)
         if case is None:
@@ -334,6 +336,8 @@ class State:
         with self.transaction() as db:
             row = (case.id, case_type(case), int(is_attack), case.probability, note)
             db.execute("INSERT OR REPLACE INTO label VALUES(?,?,?,?,?)", row)
+            at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            db.execute("INSERT OR REPLACE INTO labelled VALUES(?,?,?)", (case.id, who, at))
             db.execute("INSERT OR IGNORE INTO dirty SELECT DISTINCT day FROM signal")
         return case
 
@@ -341,6 +345,11 @@ class State:
         """(case id, whether it was an attack, the analyst's note) of every labelled case."""
         rows = self.db.execute("SELECT case_id, attack, note FROM label ORDER BY case_id")
         return ((case_id, bool(attack), note) for case_id, attack, note in rows)
+
+    def labellers(self) -> dict[str, tuple[str, str]]:
+        """Of each labelled case, who labelled it and when (UTC, ISO 8601); not of labels of an older Vedette."""
+        rows = self.db.execute("SELECT case_id, who, at FROM labelled")
+        return {case_id: (who, at) for case_id, who, at in rows}
 
     def label_counts(self) -> dict[str, tuple[int, int]]:
         """For each case type (attacks, all) among the labelled cases."""
