@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vedette.connect.sinks.markdown import code
 from vedette.guard.neutralise import printable
-from vedette.train.slm.card_facts import Facts, Measured, Stage, notices
+from vedette.train.slm.card_facts import Facts, Measured, Stage
 from vedette.train.slm.curve import took
 
 _KWH = 3.6e6  # joules
@@ -38,8 +38,7 @@ def _lines(facts: Facts) -> Iterator[str]:
     yield from _scores(facts)
     yield from (["", "## How to serve it", "", *_commands(facts.serve)] if facts.serve else [])
     yield from _made(facts)
-    said = [*notices(licence for one in facts.data for licence in one.licences), *map(_words, facts.notices)]
-    yield from (["", "## Notices", "", *(f"- {notice}" for notice in said)] if said else [])
+    yield from (["", "## Notices", "", *(f"- {_words(notice)}" for notice in facts.notices)] if facts.notices else [])
 
 
 def _top(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,17 +15,6 @@ from vedette.train.slm.curve import Run, Summary, summary
 CARD = "card.md"
 UNKNOWN = "not known: the data has no card of the forge's making"
 _CONTAMINATION = re.compile(r"^- contamination: (.+)$", re.MULTILINE)
-
-# What publishers want said wherever their work goes, by a part of the licence's name in the forge's rows.
-_NOTICES = {
-    "ATT&CK": "Uses ATT&CK®. © The MITRE Corporation. This work is reproduced and distributed with the permission of "
-    "The MITRE Corporation.",
-    "CWE Terms": "Uses CWE™. © The MITRE Corporation, CWE Terms of Use.",
-    "CAPEC Terms": "Uses CAPEC™. © The MITRE Corporation, CAPEC Terms of Use.",
-    "CVE Terms": "Uses CVE® records. © The MITRE Corporation, CVE Terms of Use.",
-    "DRL-1.1": "Uses Sigma rules, Detection Rule License 1.1; the rows of the data name the rules.",
-    "CC-BY": "Uses texts under CC BY; the rows of the data name their sources.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +87,7 @@ class Facts:
     serve: Sequence[str] = ()  # commands
     remake: Sequence[str] = ()  # commands
     repeatable: str = ""  # how far the same seed gives the same weights, as it was checked
-    notices: Sequence[str] = ()  # besides those that the licences of the data ask for
+    notices: Sequence[str] = ()  # that licences ask for, see `licences`
     joules: float | None = None
     signed: str = ""  # id of the key
 
@@ -131,12 +120,6 @@ def _contamination(card: Path, vouched: str) -> str:
 
 def stage(name: str, run: Run) -> Stage:
     return Stage(name, summary(run), run.stop.why if run.stop else "no end yet")
-
-
-def notices(licences: Iterable[str]) -> list[str]:
-    """What the publishers behind these licences want said."""
-    named = "; ".join(licences)
-    return [notice for part, notice in _NOTICES.items() if part in named]
 
 
 def manifest_counts(facts: Facts) -> dict[str, int]:

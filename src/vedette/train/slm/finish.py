@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from vedette import manifest
-from vedette.train.slm import card, card_facts, curve, saved
+from vedette.train.slm import card, card_facts, curve, hf, saved
 from vedette.train.slm.card_facts import Facts, Measured, Origin, Score
 from vedette.train.slm.model import Opened
 from vedette.train.slm.recipe import Learning, Method, Recipe
@@ -78,9 +78,10 @@ def _inputs(places: Places) -> Iterator[tuple[str, Path]]:
         for name in (manifest.FILE_NAME, "train.jsonl", "dev.jsonl"):
             if (folder / name).is_file():
                 yield f"data {number}/{name}", folder / name
-    for name in (manifest.FILE_NAME, "config.json"):
-        if places.base and (places.base / name).is_file():
-            yield f"base/{name}", places.base / name
+    if places.base:
+        yield from hf.inputs(places.base, "base/").items()
+        if (places.base / manifest.FILE_NAME).is_file():
+            yield f"base/{manifest.FILE_NAME}", places.base / manifest.FILE_NAME
 
 
 def _facts(made: Made, opened: Opened, places: Places, run: curve.Run) -> Facts:

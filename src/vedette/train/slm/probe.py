@@ -70,7 +70,8 @@ def answers(opened: Opened, asked: Sequence[Row], longest: int = LONGEST) -> lis
     if packed:
         opened.core.set_attn_implementation("sdpa")
     try:
-        with torch.no_grad(), torch.autocast(opened.core.device.type, torch.bfloat16):
+        half = opened.core.device.type != "cpu"  # a small model's weights are cast anew for each token there
+        with torch.no_grad(), torch.autocast(opened.core.device.type, torch.bfloat16, enabled=half):
             found = dict(_answers(opened, asked, longest))
     finally:
         if packed:

@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from vedette import manifest
 from vedette.errors import ArtefactError
+from vedette.train.slm import hf
 
 STATE, WEIGHTS, OPTIMISER = "state.json", "weights.safetensors", "optimiser.safetensors"
 
@@ -54,9 +55,9 @@ def save(path: Path, model: Any, optimiser: torch.optim.Optimizer | None, state:
     """`optimiser` None: weights alone."""
     weights = learned(model)
     with folder(path) as filling:
-        save_file({name: one.detach().contiguous() for name, one in weights.items()}, filling / WEIGHTS)
+        hf.save({name: one.detach().contiguous() for name, one in weights.items()}, filling / WEIGHTS)
         if optimiser is not None:
-            save_file(_moments(weights, optimiser), filling / OPTIMISER)
+            hf.save(_moments(weights, optimiser), filling / OPTIMISER)
         (filling / STATE).write_bytes(orjson.dumps(dict(state), option=orjson.OPT_INDENT_2))
         manifest.write(filling / manifest.FILE_NAME, outputs=files(filling))
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from vedette.train.slm.gguf_words import QWEN
 from vedette.train.slm.template import MARKS, chatml
 
 END, _, TURN = MARKS
-# How Qwen2 and Qwen3 split text before pairs are merged (tokenizer.json of the published models): digits stand alone.
-SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 
 
 def learned(texts: Iterable[str], vocab: int, context: int) -> Any:
@@ -25,7 +22,7 @@ def learned(texts: Iterable[str], vocab: int, context: int) -> Any:
     found = Tokenizer(models.BPE())
     found.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(SPLIT), behavior="isolated"),
+            pre_tokenizers.Split(Regex(QWEN), behavior="isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
