@@ -22,7 +22,7 @@ from vedette import manifest
 from vedette.cli import app
 from vedette.config import load_toml
 from vedette.errors import ConfigError, InputError, TrainingError, VedetteError
-from vedette.train.slm import checkpoints, dpo, grpo, hooks, rewards, stage
+from vedette.train.slm import checkpoints, dpo, grpo, hooks, model, rewards, stage
 from vedette.train.slm.questions import Question
 from vedette.train.slm.recipe import Recipe
 
@@ -159,8 +159,9 @@ def test_the_result_is_a_models_folder_without_pickle(preferred: Path, base: Pat
     assert told.inputs.keys() == {"recipe", "data", "dev", "base"}
     assert told.counts["pairs"] == 12
     assert "sha256" in (preferred / "out" / "card.md").read_text("utf-8")
-    model, _ = stage.loaded(preferred / "out", load_toml(preferred / "toy.toml", Recipe), dpo.Method.FULL)
-    assert model.config.model_type == "qwen3"
+    opened = model.opened(preferred / "out", load_toml(preferred / "toy.toml", Recipe), dpo.Method.FULL, packed=False)
+    assert opened.model.config.model_type == "qwen3"
+    assert not opened.packed
     assert not same(preferred / "out", base)
 
 

@@ -13,7 +13,7 @@ from trl import DPOConfig, DPOTrainer
 
 from vedette.errors import ConfigError, InputError
 from vedette.overlap import Items
-from vedette.train.slm import pairs, stage, template
+from vedette.train.slm import model, pairs, stage, template
 from vedette.train.slm.hooks import CURVE, Hooks, Run, Told
 from vedette.train.slm.pairs import Pair, Tally
 from vedette.train.slm.recipe import Dpo, Method, Recipe
@@ -43,20 +43,20 @@ def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
     measured = pairs.read(places.dev, dev_tally, items)[: wanted.dev_rows] if places.dev else []
     stage.quiet()
     set_seed(recipe.seed)
-    model, tokenizer = stage.loaded(places.base, recipe, wanted.method)
-    rows = tokens(found, tokenizer, wanted.longest, tally)
-    dev = tokens(measured, tokenizer, wanted.longest, dev_tally) if measured else []
+    opened = model.opened(places.base, recipe, wanted.method, packed=False)
+    rows = tokens(found, opened.tokenizer, wanted.longest, tally)
+    dev = tokens(measured, opened.tokenizer, wanted.longest, dev_tally) if measured else []
     if not rows or (measured and not dev):
         remedy = "raise [dpo] longest; nothing is cut"
         raise InputError(f"every pair is longer than {wanted.longest:,} tokens", where=str(places.data), remedy=remedy)
     trainer = Trainer(
-        model=model,
-        ref_model=stage.loaded(places.base, recipe, wanted.method)[0] if wanted.method is Method.FULL else None,
+        model=opened.model,
+        ref_model=_reference(recipe, places, wanted.method),
         args=_arguments(wanted, recipe, places.work, rows, bool(dev)),
         train_dataset=Dataset.from_list(rows),
         eval_dataset=Dataset.from_list(dev) if dev else None,
-        processing_class=tokenizer,
-        peft_config=stage.adapter(recipe, wanted.method),
+        processing_class=opened.tokenizer,
+        peft_config=model.adapters(recipe.lora, wanted.method),
     )
     trainer.begin(Run("dpo", wanted, places.work, mark, told, LOWER, wanted.patience, MEASURES))
     told(f"{len(rows):,} pairs, {len(dev):,} of the dev side")
@@ -66,6 +66,13 @@ def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
     result = stage.Result(trainer.state.global_step, why, counts, measures)
     stage.finish(trainer, recipe, places, result)
     return result
+
+
+def _reference(recipe: Recipe, places: stage.Places, method: Method) -> Any:
+    """The base itself; None where it is the model without its adapters."""
+    if method is not Method.FULL:
+        return None
+    return model.opened(places.base, recipe, method, packed=False).model
 
 
 def _silent(_: str) -> None:

@@ -19,7 +19,7 @@ from trl import GRPOConfig, GRPOTrainer
 from vedette.errors import ConfigError, InputError
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
-from vedette.train.slm import questions, rewards, stage, template
+from vedette.train.slm import model, questions, rewards, stage, template
 from vedette.train.slm.hooks import CURVE, Hooks, Run, Told
 from vedette.train.slm.questions import ABSTAIN, Question
 from vedette.train.slm.recipe import Grpo, Recipe
@@ -75,17 +75,18 @@ def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
         ground = rewards.ground(store)
     stage.quiet()
     set_seed(recipe.seed)
-    model, tokenizer = stage.loaded(places.base, recipe, wanted.method)
+    opened = model.opened(places.base, recipe, wanted.method, packed=False)
+    tokenizer = opened.tokenizer
     asked, longest, mean = _fitting(asked, tokenizer, recipe.data.longest - wanted.answer, places.data)
-    ends = _ends(model, tokenizer)
+    ends = _ends(opened)
     told(f"{len(asked.train):,} questions, {len(asked.dev):,} of the dev side; rewards {', '.join(wanted.rewards)}")
     trainer = Trainer(
-        model=model,
+        model=opened.model,
         reward_funcs=[reward(name, asked.train, ground, tokenizer, ends) for name in wanted.rewards],
         args=_arguments(wanted, recipe, places.work, len(asked.train), (longest + wanted.answer, mean + wanted.answer)),
         train_dataset=Dataset.from_list([{"prompt": _plain(q), "number": n} for n, q in enumerate(asked.train)]),
         processing_class=tokenizer,
-        peft_config=stage.adapter(recipe, wanted.method),
+        peft_config=model.adapters(recipe.lora, wanted.method),
     )
     names = {f"reward_{name}": f"rewards/{name}/mean" for name in wanted.rewards}
     patience = recipe.probe.patience
@@ -167,11 +168,11 @@ def _plain(one: Question) -> list[dict[str, str]]:
     return [{"role": said["role"], "content": said["content"]} for said in one.prompt]
 
 
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+def _ends(opened: model.Opened) -> frozenset[int]:
     """Tokens that end an answer."""
-    found = model.generation_config.eos_token_id
+    found = opened.model.generation_config.eos_token_id
     several = found if isinstance(found, list) else [found] if found is not None else []
-    return frozenset([tokenizer.eos_token_id, *several])
+    return frozenset([opened.tokenizer.eos_token_id, *several])
 
 
 def reward(

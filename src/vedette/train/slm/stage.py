@@ -18,8 +18,8 @@ import orjson
 from vedette import manifest
 from vedette.errors import ConfigError, InputError
 from vedette.manifest import output_error
-from vedette.train.slm import checkpoints, template
-from vedette.train.slm.recipe import Learning, Method, Recipe
+from vedette.train.slm import checkpoints
+from vedette.train.slm.recipe import Learning, Recipe
 
 OFFLINE = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
@@ -67,77 +67,6 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl|peft")
 
 
-def loaded(base: Path, recipe: Recipe, method: Method) -> tuple[Any, Any]:
-    """Model and tokenizer. Raises InputError, ConfigError."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    _model_folder(base)
-    dtype = torch.bfloat16 if method is not Method.FULL else torch.float32
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            base, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=dtype,
-            attn_implementation="sdpa", **_quantised(method),
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError) as exc:
-        what = f"transformers cannot load it: {str(exc).splitlines()[0]}"
-        remedy = "give the folder of a model in safetensors, as its publisher has it"
-        raise InputError(what, where=str(base), remedy=remedy) from exc
-    if recipe.base.template == "chatml":
-        _chatml(tokenizer, base)
-    template.check(tokenizer, str(base))
-    return model, tokenizer
-
-
-def _model_folder(base: Path) -> None:
-    if (base / "adapter_config.json").is_file():
-        raise InputError("an adapter, and no model", where=str(base), remedy="merge it into its base first")
-    if not (base / "config.json").is_file():
-        remedy = "give --base the folder of a model: what `vedette train sft` wrote, or a publisher's"
-        raise InputError("no model's folder: it has no config.json", where=str(base), remedy=remedy)
-
-
-def _quantised(method: Method) -> dict[str, Any]:
-    if method is not Method.QLORA:
-        return {}
-    try:
-        import bitsandbytes  # noqa: F401
-    except ModuleNotFoundError as exc:
-        raise ConfigError('method = "qlora" needs bitsandbytes', remedy="pip install 'vedette[qlora]'") from exc
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )  # fmt: skip
-    return {"quantization_config": config}
-
-
-def _chatml(tokenizer: Any, base: Path) -> None:
-    missing = [mark for mark in template.MARKS if mark not in tokenizer.get_vocab()]
-    if missing:
-        what = f"its vocabulary lacks {', '.join(missing)}, which the template 'chatml' needs"
-        raise InputError(what, where=str(base), remedy='set [base] template = "own"')
-    tokenizer.chat_template = template.chatml()
-    tokenizer.eos_token = template.MARKS[-1]
-    tokenizer.pad_token = tokenizer.pad_token or template.MARKS[0]
-
-
-def adapter(recipe: Recipe, method: Method) -> Any:
-    """PEFT's settings; None where every weight learns."""
-    if method is Method.FULL:
-        return None
-    from peft import LoraConfig
-
-    lora = recipe.lora
-    targets: Any = "all-linear" if lora.targets == "all-linear" else ["q_proj", "k_proj", "v_proj", "o_proj"]
-    return LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
-    )
-
-
 def arguments(kind: Any, learning: Learning, recipe: Recipe, work: Path, **more: Any) -> Any:
     """`kind`: the class of settings of one of TRL's trainers."""
     import torch
@@ -157,10 +86,12 @@ def arguments(kind: Any, learning: Learning, recipe: Recipe, work: Path, **more:
 
 def begun(stage: str, recipe: Recipe, places: Places) -> str:
     """Hash of all that a run has in common with the one that it goes on from. Raises ConfigError, OutputError."""
+    from vedette.train.slm.model import check_folder  # and with it PyTorch, which may be missing
+
     if places.out.is_dir() and any(places.out.iterdir()) and not (places.out / manifest.FILE_NAME).is_file():
         remedy = "choose an empty folder: this one would be replaced"
         raise ConfigError("it holds other files than a result", where=str(places.out), remedy=remedy)
-    _model_folder(places.base)
+    check_folder(places.base)
     told = [stage, recipe.model_dump_json(), _hash(places.data), _hash(places.dev), _hash(places.base / "config.json")]
     told += [f"{one.name} {one.stat().st_size}" for one in sorted(places.base.glob("*.safetensors"))]
     try:
