@@ -125,9 +125,9 @@ def test_data_without_a_manifest_or_card_is_said_to_be_unknown(tmp_path: Path, f
     [
         (["ATT&CK Terms of Use", "MIT"], ["ATT&CK®"]),
         (["CWE Terms of Use", "CAPEC Terms of Use"], ["CWE™", "CAPEC™"]),
-        (["public domain; CC0-1.0; MIT; CC-BY-4.0"], ["CC BY"]),
-        (["DRL-1.1", "CVE Terms of Use; CC0-1.0"], ["CVE®", "Sigma"]),
-        (["MIT", "public domain"], []),
+        (["public domain; CC0-1.0; MIT; CC-BY-4.0"], ["NIST", "CC BY"]),
+        (["DRL-1.1", "CVE Terms of Use; DRL-1.1"], ["Sigma", "CVE®"]),
+        (["MIT", "CC0-1.0", "unheard of", ""], []),
     ],
 )
 def test_what_publishers_want_said(licences: list[str], said: list[str]) -> None:

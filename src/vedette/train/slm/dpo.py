@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -41,6 +42,7 @@ def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
     tally, dev_tally = Tally(), Tally()
     found = pairs.read(places.data, tally, items)
     measured = pairs.read(places.dev, dev_tally, items)[: wanted.dev_rows] if places.dev else []
+    notices = stage.allowed(recipe, Counter(one.licence for one in found))
     stage.quiet()
     set_seed(recipe.seed)
     opened = model.opened(places.base, recipe, wanted.method, packed=False)
@@ -63,7 +65,9 @@ def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
     why = stage.trained(trainer)
     counts = {"pairs": len(rows), "pairs left out": tally.left.total(), "pairs of the dev side": len(dev)}
     measures = stage.last(places.work / CURVE, ("loss", *MEASURES)) if trainer.is_world_process_zero() else {}
-    result = stage.Result(trainer.state.global_step, why, counts, measures)
+    size = sum(len(ids) for row in rows for ids in row.values())
+    learned = stage.Learned(len(rows), tally.left, size, tally.licences, notices, items.count if items else None)
+    result = stage.Result(trainer.state.global_step, why, counts, learned, measures)
     stage.finish(trainer, recipe, places, result)
     return result
 
@@ -96,6 +100,7 @@ def tokens(found: Sequence[Pair], tokenizer: Any, longest: int, tally: Tally) ->
         elif len(prompt) + max(len(chosen), len(rejected)) > longest:
             tally.leave(f"longer than {longest:,} tokens", f"pair {number}")
         else:
+            tally.licences[pair.licence] += 1
             rows.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
     tally.used = len(rows)
     return rows

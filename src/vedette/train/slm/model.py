@@ -65,6 +65,7 @@ def opened(base: Path, recipe: Recipe, method: Method, *, packed: bool = True) -
     `packed`: its attention is told of the texts in a row, where its kind can be; else it takes batches.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     check_folder(base)
@@ -79,8 +80,8 @@ def opened(base: Path, recipe: Recipe, method: Method, *, packed: bool = True) -
             use_safetensors=True,
             **_quantised(base, method),
         )
-    except (OSError, ValueError, KeyError) as exc:
-        said = str(exc).splitlines()[0]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
+        said = (str(exc) or type(exc).__name__).splitlines()[0]
         remedy = "give the folder of a model in safetensors, as its publisher has it"
         raise InputError(f"transformers cannot load it: {said}", where=str(base), remedy=remedy) from exc
     if recipe.base.template == "chatml":
@@ -125,7 +126,7 @@ def check_folder(base: Path) -> None:
     if (base / "adapter_config.json").is_file():
         raise InputError("an adapter, and no model", where=str(base), remedy="merge it into its base first")
     if not (base / "config.json").is_file():
-        remedy = "give --base the folder of a model, fetched beforehand, or what a stage before wrote"
+        remedy = "give --base the folder of a model, fetched beforehand: nothing is downloaded here"
         raise InputError("no model's folder: it has no config.json", where=str(base), remedy=remedy)
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,9 @@ import orjson
 from vedette import manifest
 from vedette.errors import ConfigError, InputError
 from vedette.manifest import output_error
-from vedette.train.slm import checkpoints
+from vedette.train.slm import card, card_facts, checkpoints, curve, licences
+from vedette.train.slm.card_facts import Facts
+from vedette.train.slm.questions import TOUCHES
 from vedette.train.slm.recipe import Learning, Recipe
 
 OFFLINE = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -39,6 +41,18 @@ class Places:
     store: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the card says of the rows."""
+
+    rows: int
+    left: Mapping[str, int]  # by reason
+    tokens: int
+    licences: Mapping[str, int]  # rows, by what they say
+    notices: tuple[str, ...]  # that the licences ask for
+    items: int | None  # of the benchmarks that the rows were held against; None: they were not
+
+
 @dataclass(slots=True)
 class Result:
     """What is told of a run, and stands in its card."""
@@ -46,6 +60,7 @@ class Result:
     steps: int
     why: str  # it ended
     counts: dict[str, int]
+    learned: Learned
     measures: dict[str, float] = field(default_factory=dict)  # name → at the end
 
 
@@ -106,6 +121,11 @@ def _hash(path: Path | None) -> str:
         return manifest.sha256_file(path) if path else ""
     except OSError as exc:
         raise InputError(f"cannot be read: {exc.strerror}", where=str(path), remedy="check the path") from exc
+
+
+def allowed(recipe: Recipe, rows: Mapping[str, int]) -> tuple[str, ...]:
+    """What the licences of base and rows want said. Raises ConfigError where one of them forbids."""
+    return licences.notices([licences.check_base(recipe), licences.check_rows(recipe, rows)])
 
 
 def processes() -> int:
@@ -177,8 +197,9 @@ def finish(trainer: Any, recipe: Recipe, places: Places, result: Result) -> None
         (filling / "README.md").unlink(missing_ok=True)  # PEFT's draft of a card
         shutil.copyfile(places.recipe, filling / "recipe.toml")
         shutil.copyfile(places.work / "curve.jsonl", filling / "curve.jsonl")
-        (filling / "card.md").write_text(card(trainer.run_.stage, recipe, places, result), "utf-8")
-        _seal(filling, recipe, places, result)
+        facts = _facts(trainer, recipe, places, result)
+        (filling / card_facts.CARD).write_text(card.render(facts), "utf-8")
+        _seal(filling, places, facts, result)
         if out.exists():
             shutil.rmtree(out)
         filling.rename(out)
@@ -186,7 +207,7 @@ def finish(trainer: Any, recipe: Recipe, places: Places, result: Result) -> None
         raise output_error(out, exc) from exc
 
 
-def _seal(folder: Path, recipe: Recipe, places: Places, result: Result) -> None:
+def _seal(folder: Path, places: Places, facts: Facts, result: Result) -> None:
     inputs: Mapping[str, Path | None] = {
         "recipe": places.recipe, "data": places.data, "dev": places.dev, "base": places.base / "config.json",
     }  # fmt: skip
@@ -194,25 +215,46 @@ def _seal(folder: Path, recipe: Recipe, places: Places, result: Result) -> None:
         folder / manifest.FILE_NAME,
         inputs={name: path for name, path in inputs.items() if path},
         outputs=[one for one in folder.rglob("*") if one.is_file()],
-        versions={name: version(name) for name in LIBRARIES},
-        seed=recipe.seed,
-        counts={**result.counts, "steps": result.steps},
+        versions=facts.versions,
+        seed=facts.seed,
+        counts={**card_facts.manifest_counts(facts), **result.counts, "steps": result.steps},
     )
 
 
-def card(stage: str, recipe: Recipe, places: Places, result: Result) -> str:
-    """What was done, with what; a stage says nothing of how good a model is."""
-    base = recipe.base.model or f"{recipe.name} (own shape)"
-    lines = [
-        f"# {recipe.name}, after {stage.upper()}", "", f"- base: {base}, licence {recipe.base.licence or 'own'}",
-        f"- data: {places.data.name}, sha256 {manifest.sha256_file(places.data)}",
-        f"- {result.steps:,} steps of `[{stage}]` in recipe.toml; it ended: {result.why}",
-        *(f"- {name}: {count:,}" for name, count in result.counts.items()),
-        *(f"- {name} at the end: {value:.4f}" for name, value in result.measures.items() if math.isfinite(value)),
-        f"- licence of the weights: {recipe.card.licence}", "", recipe.card.use, "", recipe.card.limits,
-        "These numbers are of the training itself. How good the model is, `vedette bench run` says.", "",
-    ]  # fmt: skip
-    return "\n".join(lines)
+def _facts(trainer: Any, recipe: Recipe, places: Places, result: Result) -> Facts:
+    run, sizes = trainer.run_, [(one.numel(), one.requires_grad) for one in trainer.model.parameters()]
+    told = curve.read(places.work)
+    learned = result.learned
+    return Facts(
+        name=recipe.name,
+        licence=recipe.card.licence,
+        origin=card_facts.origin(
+            recipe, run.learning.method, sum(size for size, _ in sizes), sum(size for size, own in sizes if own)
+        ),
+        recipe=places.recipe.name,
+        recipe_sha256=manifest.sha256_file(places.recipe),
+        seed=recipe.seed,
+        data=[_data(places.data, learned)],
+        stages=[card_facts.stage(run.stage, told)],
+        machine=card_facts.machine(),
+        versions={name: version(name) for name in LIBRARIES},
+        use=recipe.card.use,
+        limits=recipe.card.limits,
+        scores=list(card_facts.scores(told, {})),
+        measures={name: value for name, value in result.measures.items() if math.isfinite(value)},
+        notices=learned.notices,
+    )
+
+
+def _data(file: Path, learned: Learned) -> card_facts.Data:
+    """The folder that the forge wrote it into, where that one's manifest names it; else the file alone."""
+    folder = file.parent
+    made = (folder / manifest.FILE_NAME).is_file() and file.name in manifest.read(folder).outputs
+    rows = (learned.rows, learned.left, learned.tokens, learned.licences)
+    found = card_facts.data(folder, *rows) if made else card_facts.Data(file.name, "", *rows)
+    if learned.items is None:
+        return found
+    return replace(found, contamination=card_facts.held(learned.items, learned.left.get(TOUCHES, 0)))
 
 
 def last(curve: Path, names: Sequence[str]) -> dict[str, float]:
