@@ -16,12 +16,12 @@ from typing import Any
 from forge_ablation_teacher import Judge, Teacher
 
 from vedette.config import load_toml
-from vedette.forge.build import dev_objects
 from vedette.forge.caller import Costs
 from vedette.forge.executor import Here, Job, Models
 from vedette.forge.make import Made, Places, refined, structure
 from vedette.forge.recipe import Recipe
 from vedette.knowledge.store import Knowledge
+from vedette.split import dev_objects
 
 RECIPE = Path(__file__).with_name("forge_ablation.toml")
 ARMS = ("structure", "formats", "grounding", "judge")

@@ -19,8 +19,8 @@ from zlib import crc32
 
 from vedette.engine.backends.fake import Fake
 from vedette.engine.protocol import Message
-from vedette.forge.example import ANSWER
 from vedette.guard.wording import telling
+from vedette.prompts import ANSWER
 
 MOODS = ("good",) * 35 + ("sloppy",) * 6 + ("wrong",) * 6 + ("cuts", "refuses", "invents")
 ERRS = 12  # one verdict of so many

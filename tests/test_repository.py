@@ -75,15 +75,21 @@ def locked_versions(lock: Path) -> dict[str, set[str]]:
     return versions
 
 
-LOCKS = ("run", "dev", "train")
+LOCKS = {  # name → extras and groups that it holds beside what Vedette always needs
+    "run": (),
+    "dev": ("dev",),
+    "fit": ("fit",),
+    "forge": ("forge", "scale"),
+    "bench": ("bench", "slm", "models"),
+    "train": ("train", "qlora", "slm"),
+}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_floor_is_met_by_the_lock(root: Path, lock: str) -> None:
     pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    floors = list(pyproject["project"]["dependencies"])
-    floors += pyproject["dependency-groups"]["dev"] if lock == "dev" else []
-    floors += pyproject["project"]["optional-dependencies"]["train"] if lock == "train" else []
+    known = pyproject["project"]["optional-dependencies"] | pyproject["dependency-groups"]
+    floors = [*pyproject["project"]["dependencies"], *(floor for name in LOCKS[lock] for floor in known[name])]
     locked = locked_versions(root / "requirements" / f"{lock}.txt")
     for floor in map(Requirement, floors):
         assert floor.specifier, f"{floor} has no floor"
@@ -100,9 +106,12 @@ def test_every_locked_package_has_hashes_and_nothing_else(root: Path, lock: str)
 
 
 def test_the_locks_agree(root: Path) -> None:
-    run, *others = (locked_versions(root / "requirements" / f"{lock}.txt") for lock in LOCKS)
-    for other in others:
-        assert run.items() <= other.items()
+    locks = {lock: locked_versions(root / "requirements" / f"{lock}.txt") for lock in LOCKS}
+    run, one_platform = locks.pop("run"), locks.pop("train")  # which has no versions for others
+    for other in locks.values():
+        assert all(other.get(name) == versions for name, versions in run.items())
+    for other in (run, locks["fit"], locks["bench"]):
+        assert all(one_platform[name] <= other[name] for name in other.keys() & one_platform.keys())
 
 
 def test_the_installed_package_holds_every_data_file(root: Path) -> None:

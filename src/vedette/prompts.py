@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from vedette.config import Settings
 from vedette.errors import ArtefactError, ConfigError
 
+ANSWER = "Answer: "  # begins the last line of an exact answer: the forge writes it, training and rewards read it
 _FILE_NAME = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)\.v(?P<version>[1-9][0-9]*)\.md")
 _FRONT = re.compile(r"\A\+\+\+\n(?P<toml>.*?)^\+\+\+[ \t]*\n?", re.DOTALL | re.MULTILINE)
 _PLACEHOLDER = re.compile(r"\{\{(?P<name>.*?)\}\}", re.DOTALL)

@@ -13,10 +13,11 @@ import pytest
 
 from vedette.forge import wording
 from vedette.forge.build import Builder, Plan, Tally
-from vedette.forge.example import ANSWER, EXACT, Example, Kind
+from vedette.forge.example import EXACT, Example, Kind
 from vedette.forge.task import GROUPS, Draft, tasks
 from vedette.forge.world import World
 from vedette.knowledge.store import Knowledge
+from vedette.prompts import ANSWER
 
 from . import attack_store
 

@@ -14,13 +14,14 @@ from vedette.cli import app
 from vedette.errors import ConfigError, InputError
 from vedette.forge import wording
 from vedette.forge.build import Builder, Plan
-from vedette.forge.example import ANSWER, EXACT, Example, Kind
+from vedette.forge.example import EXACT, Example, Kind
 from vedette.forge.task import GROUPS, tasks
 from vedette.forge.world import World
 from vedette.knowledge.record import Kind as Entity
 from vedette.knowledge.record import Record, Rel
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
+from vedette.prompts import ANSWER
 from vedette.split import dev_objects
 
 PLAN = Plan(groups=("attack_technique",))

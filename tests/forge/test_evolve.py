@@ -23,7 +23,7 @@ from vedette.forge.build import Plan as BuildPlan
 from vedette.forge.caller import Caller, Limits, Spent
 from vedette.forge.check import Fault
 from vedette.forge.evolve import EVOLVED, Evolver, Grown, OfStore, _Put, evolve
-from vedette.forge.example import ANSWER, EXACT, Example, Kind, Source
+from vedette.forge.example import EXACT, Example, Kind, Source
 from vedette.forge.ground import Evidence
 from vedette.forge.ledger import Ledger
 from vedette.forge.proposal import Left, Proposal, Refused, agrees, proposal, result
@@ -31,6 +31,7 @@ from vedette.forge.turn import FORMS, Turn, kind_after, route
 from vedette.forge.world import World
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
+from vedette.prompts import ANSWER
 
 BAD = (
     "T9999.999", "CVE-2099", "evil.example", "<script>", "system prompt", "I'm sorry", "roses", "nobody wrote",

@@ -13,7 +13,7 @@ import pytest
 
 from vedette.forge import world as forge_world
 from vedette.forge.build import Builder, Plan
-from vedette.forge.example import ANSWER, EXACT, Example, Kind
+from vedette.forge.example import EXACT, Example, Kind
 from vedette.forge.task import tasks
 from vedette.forge.tasks import advisory, cve_exploitation, lineage, metrics, vulnerable
 from vedette.forge.tasks.vulnerable import base_score
@@ -22,6 +22,7 @@ from vedette.knowledge import build, spool
 from vedette.knowledge.encoder import StaticEncoder
 from vedette.knowledge.record import Affected, Cvss, Rel, VulnerabilityFacts
 from vedette.knowledge.store import Knowledge
+from vedette.prompts import ANSWER
 
 from . import flaw_store
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from vedette.cli import app
 from vedette.errors import ConfigError, InputError, RecordError
 from vedette.forge.document import document
-from vedette.forge.example import ANSWER, EXACT, Kind
+from vedette.forge.example import EXACT, Kind
 from vedette.forge.ingest import APART, ingest
 from vedette.forge.own import Given, Ingested, Terms
 from vedette.forge.practice import KINDS, NOT_IN_PASSAGE
@@ -26,6 +26,7 @@ from vedette.forge.tickets import Bad, Ticket, tickets
 from vedette.forge.veil import Veil, holds_secret
 from vedette.guard.hostile import hostile
 from vedette.manifest import verify
+from vedette.prompts import ANSWER
 from vedette.skills.triage.state import State
 
 TERMS = Terms("internal use only", "CISO, 2026-11-02")

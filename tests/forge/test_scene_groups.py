@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from vedette.forge.build import Builder, Plan
-from vedette.forge.example import ANSWER, EXACT, Kind
+from vedette.forge.example import EXACT, Kind
 from vedette.forge.task import GROUPS as ALL
 from vedette.forge.task import tasks
 from vedette.forge.world import World
 from vedette.knowledge.store import Knowledge
+from vedette.prompts import ANSWER
 
 from . import scene_store
 from .scene_store import GROUPS

@@ -38,7 +38,8 @@ def plan(
     ] = None,
     base: Annotated[Path | None, typer.Option(help="Folder of the base, where its name is not known here.")] = None,
     gpu: Annotated[
-        str, typer.Option(help="H100, H200, A100-80, A100-40, L40S, RTX4090, MI300X, cpu; else what is here.")
+        str,
+        typer.Option(help="H100, H100-PCIe, H200, A100-80, A100-40, L40S, RTX4090, MI300X, cpu; else what is here."),
     ] = "",
     gpus: Annotated[int, typer.Option(min=0, help="Cards that share the work; 0: all that are here.")] = 0,
     rows: Annotated[int, typer.Option(min=0, help="So many rows, where there is no --data yet; 0: see --data.")] = 0,

@@ -12,10 +12,11 @@ from pydantic import Field
 
 from vedette.config import Settings
 from vedette.forge import wording
-from vedette.forge.example import ANSWER, EXACT, Example, Kind, named
+from vedette.forge.example import EXACT, Example, Kind, named
 from vedette.forge.task import GROUPS, Draft, Task, tasks
 from vedette.forge.world import World
 from vedette.overlap import Items
+from vedette.prompts import ANSWER
 
 LETTERS = "ABCDE"
 LONGEST = 12_000  # characters of question and answer

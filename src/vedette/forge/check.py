@@ -6,13 +6,14 @@ import re
 from enum import StrEnum
 
 from vedette.engine.protocol import Completion, Finish
-from vedette.forge.example import ANSWER, EXACT, Example
+from vedette.forge.example import EXACT, Example
 from vedette.forge.ground import Grounded
 from vedette.guard.hostile import INJECTION
 from vedette.guard.secrets import secrets
 from vedette.guard.wording import telling
 from vedette.knowledge.ids import State
 from vedette.knowledge.store import Knowledge
+from vedette.prompts import ANSWER
 
 
 class Fault(StrEnum):

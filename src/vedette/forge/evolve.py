@@ -17,7 +17,7 @@ import msgspec
 
 from vedette.errors import EngineError
 from vedette.forge.caller import UNANSWERED, Caller, Spent
-from vedette.forge.example import ANSWER, EXACT, Example, Kind, Source, named
+from vedette.forge.example import EXACT, Example, Kind, Source, named
 from vedette.forge.ground import LONGEST, Evidence, looked_up, shown
 from vedette.forge.ledger import Ledger
 from vedette.forge.prompts import asked
@@ -27,6 +27,7 @@ from vedette.forge.world import World
 from vedette.guard.wording import folded
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
+from vedette.prompts import ANSWER
 
 EVOLVED = "evolved"
 AHEAD = 20  # yes-no questions by which one answer may be ahead of the other

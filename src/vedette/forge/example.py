@@ -24,7 +24,6 @@ class Kind(StrEnum):
 
 
 EXACT = frozenset({Kind.CLOSED, Kind.YES_NO, Kind.CHOICE, Kind.MULTI, Kind.STEPS, Kind.ABSTAIN})  # end in `Answer: …`
-ANSWER = "Answer: "
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from vedette.errors import InputError
 from vedette.forge import card, mix, wording
 from vedette.forge.build import LONGEST, Tally
 from vedette.forge.evolve import Grown
-from vedette.forge.example import ANSWER, EXACT, Example, Source, named
+from vedette.forge.example import EXACT, Example, Source, named
 from vedette.forge.make import contamination
 from vedette.forge.own import Given, Ingested, Reader, Terms
 from vedette.forge.practice import KINDS, Part, Piece
@@ -23,6 +23,7 @@ from vedette.guard.neutralise import printable
 from vedette.manifest import FILE_NAME, atomic_write, output_error
 from vedette.manifest import write as write_manifest
 from vedette.overlap import Items
+from vedette.prompts import ANSWER
 
 GROUP = "own"
 CARD, APART = "card.md", "apart.tsv"

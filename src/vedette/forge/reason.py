@@ -6,9 +6,10 @@ from typing import Protocol
 
 from vedette.engine.protocol import Completion
 from vedette.forge.caller import Caller
-from vedette.forge.example import ANSWER, EXACT, Example
+from vedette.forge.example import EXACT, Example
 from vedette.forge.ground import Grounded, shown
 from vedette.forge.prompts import asked
+from vedette.prompts import ANSWER
 
 
 class Way(Protocol):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from vedette.engine.protocol import Budget, Engine, Finish, Message, Role
 from vedette.errors import EngineError
-from vedette.forge.example import ANSWER
 from vedette.forge.format import Format
 from vedette.forge.samples import Sample
+from vedette.prompts import ANSWER
 
 BUDGET = Budget(tokens=1_500, seconds=300.0)
 SHOWN = 8_000  # characters of an answer

@@ -118,3 +118,19 @@ def test_data_without_a_manifest_or_card_is_said_to_be_unknown(tmp_path: Path, f
     (forged / manifest.FILE_NAME).unlink()
     manifest.write(forged / manifest.FILE_NAME)
     assert data(forged, 5, {}, 100, {}).contamination == card_facts.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("licences", "said"),
+    [
+        (["ATT&CK Terms of Use", "MIT"], ["ATT&CK®"]),
+        (["CWE Terms of Use", "CAPEC Terms of Use"], ["CWE™", "CAPEC™"]),
+        (["public domain; CC0-1.0; MIT; CC-BY-4.0"], ["NIST", "CC BY"]),
+        (["DRL-1.1", "CVE Terms of Use; DRL-1.1"], ["Sigma", "CVE®"]),
+        (["MIT", "CC0-1.0", "unheard of", ""], []),
+    ],
+)
+def test_what_publishers_want_said(licences: list[str], said: list[str]) -> None:
+    found = card_facts.notices(licences)
+    assert len(found) == len(said)
+    assert all(part in notice for part, notice in zip(said, found, strict=True))

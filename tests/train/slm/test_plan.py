@@ -257,6 +257,22 @@ def test_every_card_is_named_in_the_help_and_says_where_its_share_is_from() -> N
         assert "arXiv" in card.source or "assumed" in card.source or card.source.startswith("as ")
 
 
+@pytest.mark.parametrize(
+    ("driver", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA A100-PCIE-40GB", 312e12),
+        ("NVIDIA GeForce RTX 4090", 165e12),
+        ("NVIDIA GeForce GTX 1060", None),
+    ],
+)
+def test_a_card_is_known_by_its_drivers_name(driver: str, peak: float | None) -> None:
+    found = cards.driven(driver)
+    assert (found.peak if found else None) == peak
+
+
 def test_the_processor_is_planned_for(monkeypatch: pytest.MonkeyPatch) -> None:
     speed = cards.machine.Speed(2, 1e10, 5e10)
     monkeypatch.setattr(cards.machine, "measured", lambda: speed)

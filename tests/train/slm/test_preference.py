@@ -22,7 +22,7 @@ from vedette import manifest
 from vedette.cli import app
 from vedette.config import load_toml
 from vedette.errors import ConfigError, InputError, TrainingError, VedetteError
-from vedette.train.slm import checkpoints, dpo, grpo, hooks, rewards, stage
+from vedette.train.slm import checkpoints, dpo, grpo, hooks, model, rewards, stage
 from vedette.train.slm.questions import Question
 from vedette.train.slm.recipe import Recipe
 
@@ -43,6 +43,7 @@ GRPO = (
 )
 NOUNS = {"stone": ("red", "blue"), "sky": ("blue", "red"), "leaf": ("green", "red")}
 SAID = {"role": "assistant"}
+LICENCE = "CC-BY-4.0; Apache-2.0"
 LEADS = ("What", "Which", "Is", "Yes")
 
 
@@ -68,6 +69,7 @@ def pairs(path: Path) -> Path:
             "prompt": [{"role": "user", "content": f"{lead} {noun} ?"}],
             "chosen": f"Answer: {a}",
             "rejected": f"Answer: {b}",
+            "licence": LICENCE,
         }
         for noun, (a, b) in NOUNS.items()
         for lead in LEADS
@@ -80,6 +82,7 @@ def rows(path: Path, kind: str = "closed-book") -> Path:
         {
             "messages": [{"role": "user", "content": f"{lead} {n} ?"}, dict(SAID, content=f"Answer: {a}")],
             "id": f"{lead} {n}", "task": f"toy/{n}", "kind": kind, "final": a,
+            "licence": LICENCE,
         }
         for n, (a, _) in NOUNS.items()
         for lead in LEADS
@@ -158,9 +161,16 @@ def test_the_result_is_a_models_folder_without_pickle(preferred: Path, base: Pat
     told = manifest.verify(preferred / "out")
     assert told.inputs.keys() == {"recipe", "data", "dev", "base"}
     assert told.counts["pairs"] == 12
-    assert "sha256" in (preferred / "out" / "card.md").read_text("utf-8")
-    model, _ = stage.loaded(preferred / "out", load_toml(preferred / "toy.toml", Recipe), dpo.Method.FULL)
-    assert model.config.model_type == "qwen3"
+    assert told.counts["rows"] == 12
+    text = (preferred / "out" / "card.md").read_text("utf-8")
+    assert "# Model card: toy" in text
+    assert "| pairs.jsonl | – | 12 | 0 |" in text
+    assert "| dpo | " in text
+    assert "At the last step: loss 0." in text
+    assert text.count("Holds material under CC BY 4.0") == 1
+    opened = model.opened(preferred / "out", load_toml(preferred / "toy.toml", Recipe), dpo.Method.FULL, packed=False)
+    assert opened.model.config.model_type == "qwen3"
+    assert not opened.packed
     assert not same(preferred / "out", base)
 
 
@@ -340,6 +350,20 @@ def test_abstaining_always_is_never_rewarded(base: Path, tmp_path: Path) -> None
     data = rows(tmp_path / "rows.jsonl", "not-enough-evidence")
     with pytest.raises(ConfigError, match="100% of the questions have no answer"):
         grpo.train(*places(base, tmp_path, GRPO.replace('"red"', '"abstain"'), data), lambda _: None)
+
+
+@pytest.mark.parametrize("run", [by_dpo, by_grpo])
+def test_licences_are_asked_before_the_first_step(
+    run: Callable[..., stage.Result], base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.LICENCE", "CC-BY-NC-4.0")
+    section = DPO + "\n" + GRPO
+    with pytest.raises(ConfigError, match=r"the data may not be trained on: 'CC-BY-NC-4\.0' \(12 rows\) forbids"):
+        run(base, tmp_path / "a", section)
+    assert not list((tmp_path / "a" / "work").iterdir())
+    monkeypatch.setattr(f"{__name__}.LICENCE", "")
+    with pytest.raises(ConfigError, match=r"none stated.*accept = \[\"none stated\"\]"):
+        run(base, tmp_path / "b", section)
 
 
 def test_other_files_are_not_replaced(base: Path, tmp_path: Path) -> None:

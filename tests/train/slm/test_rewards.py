@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.forge.example import ANSWER, EXACT, Kind
+from vedette.forge.example import EXACT, Kind
 from vedette.forge.task import GROUPS, tasks
 from vedette.guard.claims import schema as reply_schema
 from vedette.knowledge.record import Kind as Entity
 from vedette.knowledge.record import Link, Record, Rel
+from vedette.prompts import ANSWER
 from vedette.train.slm import questions, rewards, said
 from vedette.train.slm.questions import Question
 from vedette.train.slm.rewards import REWARDS, Ground

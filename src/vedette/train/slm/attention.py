@@ -60,8 +60,8 @@ def _attend(
         return _varlen()(*rows, more["bounds"], more["longest"], scaling)[None], None
     out = torch.zeros_like(rows[0])
     for place, back in more["groups"]:
-        parts = [row[place].transpose(1, 2) for row in rows]  # (texts, heads, length, values)
-        done = scaled_dot_product_attention(*parts, is_causal=True, scale=scaling, enable_gqa=True)
+        q, k, v = (row[place].transpose(1, 2) for row in rows)  # (texts, heads, length, values)
+        done = scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, enable_gqa=True)
         out = out.index_copy(0, place.flatten()[back], done.transpose(1, 2).flatten(0, 1)[back])
     return out[None], None
 
@@ -93,7 +93,7 @@ def _varlen() -> Any:
     except ImportError:
         return None
     takes = inspect.signature(varlen_attn).parameters
-    options = {"is_causal": True} if "is_causal" in takes else {"window_size": (-1, 0)}
+    options: dict[str, Any] = {"is_causal": True} if "is_causal" in takes else {"window_size": (-1, 0)}
     options |= {"enable_gqa": True} if "enable_gqa" in takes else {}
 
     def attend(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, longest: int, scale: float) -> Tensor:

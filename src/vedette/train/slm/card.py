@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from vedette.connect.sinks.markdown import code
 from vedette.guard.neutralise import printable
-from vedette.train.slm.card_facts import Facts, Measured, Stage
+from vedette.train.slm.card_facts import Facts, Measured, Stage, notices
 from vedette.train.slm.curve import took
 
 _KWH = 3.6e6  # joules
@@ -38,7 +38,8 @@ def _lines(facts: Facts) -> Iterator[str]:
     yield from _scores(facts)
     yield from (["", "## How to serve it", "", *_commands(facts.serve)] if facts.serve else [])
     yield from _made(facts)
-    yield from (["", "## Notices", "", *(f"- {_words(notice)}" for notice in facts.notices)] if facts.notices else [])
+    said = dict.fromkeys([*notices(licence for one in facts.data for licence in one.licences), *facts.notices])
+    yield from (["", "## Notices", "", *(f"- {_words(notice)}" for notice in said)] if said else [])
 
 
 def _top(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -63,7 +64,8 @@ def _data(facts: Facts) -> Iterator[str]:
         (_words(one.name), code(one.sha256), f"{one.used:,}", f"{sum(one.left.values()):,}", f"{one.tokens:,}")
         for one in facts.data
     ]
-    yield from _table("Data", ("folder", "sha256 of its manifest", "rows used", "left out", "tokens"), rows, "llrrr")
+    head = ("folder or file", "sha256 of its manifest", "rows used", "left out", "tokens")
+    yield from _table("Data", head, rows, "llrrr")
     yield ""
     for one in facts.data:
         reasons = sorted(one.left.items(), key=lambda pair: -pair[1])
@@ -92,6 +94,8 @@ def _training(facts: Facts) -> Iterator[str]:
     yield ""
     yield f"On {_words(facts.machine)}. Loss: mean over the tokens that are learned from, smoothed; tokens/s and MFU:"
     yield "medians; GB: the peak. Every step is in `curve.jsonl`."
+    measures = ", ".join(f"{_words(name)} {value:.4f}" for name, value in facts.measures.items())
+    yield from ([f"At the last step: {measures}."] if measures else [])
     known = f"{facts.joules / _KWH:,.3f} kWh ({facts.joules:,.0f} J)" if facts.joules is not None else "not measured"
     yield f"Energy: {known}."
 

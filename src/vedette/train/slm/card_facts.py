@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vedette import manifest
 from vedette.errors import ArtefactError
-from vedette.train.slm.curve import Run, Summary, summary
+from vedette.train.slm import licences
+from vedette.train.slm.curve import Run, Summary, summary, wilson
+from vedette.train.slm.recipe import Method, Recipe
 
 CARD = "card.md"
 UNKNOWN = "not known: the data has no card of the forge's making"
@@ -87,7 +90,8 @@ class Facts:
     serve: Sequence[str] = ()  # commands
     remake: Sequence[str] = ()  # commands
     repeatable: str = ""  # how far the same seed gives the same weights, as it was checked
-    notices: Sequence[str] = ()  # that licences ask for, see `licences`
+    measures: Mapping[str, float] = field(default_factory=dict)  # of the training itself, at its end
+    notices: Sequence[str] = ()  # besides those that the licences of the data ask for
     joules: float | None = None
     signed: str = ""  # id of the key
 
@@ -120,6 +124,50 @@ def _contamination(card: Path, vouched: str) -> str:
 
 def stage(name: str, run: Run) -> Stage:
     return Stage(name, summary(run), run.stop.why if run.stop else "no end yet")
+
+
+def origin(recipe: Recipe, method: Method, parameters: int, learned: int) -> Origin:
+    base, lora = recipe.base, recipe.lora
+    how = "every weight" if method is Method.FULL else f"{method}, rank {lora.rank}, alpha {lora.alpha:g}"
+    shape = f"Qwen3, {base.shape.layers} layers of {base.shape.width}" if base.shape else ""
+    return Origin(parameters, learned, base.model, base.licence, shape=shape, method=how)
+
+
+def scores(run: Run, chance: Mapping[str, float]) -> Iterator[Score]:
+    """Of the last probe, beside the first one where that is the untrained model's."""
+    if not run.probes:
+        return
+    last, start = run.probes[max(run.probes)], run.probes.get(0)
+    for task, (right, n) in sorted(last.tasks.items()):
+        before = start.tasks.get(task) if start else None
+        untrained = _share(*before) if before else None
+        yield Score(f"{task}, dev side, exact answer", n, _share(right, n), untrained, chance.get(task))
+
+
+def _share(right: int, n: int) -> Measured:
+    low, high = wilson(right, n)
+    return Measured(right / n, low, high)
+
+
+def held(items: int, left: int) -> str:
+    """What is said of contamination where rows were held against benchmarks. `left`: rows that were left out."""
+    return f"held against {items:,} items of the benchmarks by id, text and 13-grams; {left:,} rows left out"
+
+
+def machine() -> str:
+    """That the training runs on."""
+    import torch
+
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name()}"
+    return f"processor only, {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def notices(said: Iterable[str]) -> list[str]:
+    """What the publishers behind them want said. `said`: as rows name their licences."""
+    parts = dict.fromkeys(part for one in said for part in licences.parts(one))
+    found = (licences.named(part) for part in parts)
+    return list(dict.fromkeys(one[1].notice for one in found if one and one[1].notice))
 
 
 def manifest_counts(facts: Facts) -> dict[str, int]:

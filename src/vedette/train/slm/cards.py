@@ -56,6 +56,11 @@ def known() -> dict[str, Card]:
         return load_toml(path, _Catalog).card
 
 
+def driven(name: str) -> Card | None:
+    """The one that its driver calls so."""
+    return next((one for one in known().values() if any(part in name for part in one.match)), None)
+
+
 def found(name: str, cards: int, folder: Path) -> Machine:
     """`name` of a card, "cpu", or "" for what is here; `cards` 0: all that are here. Raises ConfigError."""
     if not name:
@@ -89,7 +94,7 @@ def _here(cards: int, folder: Path) -> Machine | None:
         return None
     name = torch.cuda.get_device_name(0)
     free = min(torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count()))
-    card = next((one for one in known().values() if any(part in name for part in one.match)), None)
+    card = driven(name)
     rate, bandwidth, source = (card.peak * card.share, card.bandwidth, card.source) if card else (0.0, 0.0, "")
     count = min(cards or torch.cuda.device_count(), torch.cuda.device_count())
     ram = machine.memory().free

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -13,7 +14,7 @@ from trl import DPOConfig, DPOTrainer
 
 from vedette.errors import ConfigError, InputError
 from vedette.overlap import Items
-from vedette.train.slm import pairs, stage, template
+from vedette.train.slm import model, pairs, stage, template
 from vedette.train.slm.hooks import CURVE, Hooks, Run, Told
 from vedette.train.slm.pairs import Pair, Tally
 from vedette.train.slm.recipe import Dpo, Method, Recipe
@@ -41,31 +42,41 @@ def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
     tally, dev_tally = Tally(), Tally()
     found = pairs.read(places.data, tally, items)
     measured = pairs.read(places.dev, dev_tally, items)[: wanted.dev_rows] if places.dev else []
+    notices = stage.allowed(recipe, Counter(one.licence for one in found))
     stage.quiet()
     set_seed(recipe.seed)
-    model, tokenizer = stage.loaded(places.base, recipe, wanted.method)
-    rows = tokens(found, tokenizer, wanted.longest, tally)
-    dev = tokens(measured, tokenizer, wanted.longest, dev_tally) if measured else []
+    opened = model.opened(places.base, recipe, wanted.method, packed=False)
+    rows = tokens(found, opened.tokenizer, wanted.longest, tally)
+    dev = tokens(measured, opened.tokenizer, wanted.longest, dev_tally) if measured else []
     if not rows or (measured and not dev):
         remedy = "raise [dpo] longest; nothing is cut"
         raise InputError(f"every pair is longer than {wanted.longest:,} tokens", where=str(places.data), remedy=remedy)
     trainer = Trainer(
-        model=model,
-        ref_model=stage.loaded(places.base, recipe, wanted.method)[0] if wanted.method is Method.FULL else None,
+        model=opened.model,
+        ref_model=_reference(recipe, places, wanted.method),
         args=_arguments(wanted, recipe, places.work, rows, bool(dev)),
         train_dataset=Dataset.from_list(rows),
         eval_dataset=Dataset.from_list(dev) if dev else None,
-        processing_class=tokenizer,
-        peft_config=stage.adapter(recipe, wanted.method),
+        processing_class=opened.tokenizer,
+        peft_config=model.adapters(recipe.lora, wanted.method),
     )
     trainer.begin(Run("dpo", wanted, places.work, mark, told, LOWER, wanted.patience, MEASURES))
     told(f"{len(rows):,} pairs, {len(dev):,} of the dev side")
     why = stage.trained(trainer)
     counts = {"pairs": len(rows), "pairs left out": tally.left.total(), "pairs of the dev side": len(dev)}
     measures = stage.last(places.work / CURVE, ("loss", *MEASURES)) if trainer.is_world_process_zero() else {}
-    result = stage.Result(trainer.state.global_step, why, counts, measures)
+    size = sum(len(ids) for row in rows for ids in row.values())
+    learned = stage.Learned(len(rows), tally.left, size, tally.licences, notices, items.count if items else None)
+    result = stage.Result(trainer.state.global_step, why, counts, learned, measures)
     stage.finish(trainer, recipe, places, result)
     return result
+
+
+def _reference(recipe: Recipe, places: stage.Places, method: Method) -> Any:
+    """The base itself; None where it is the model without its adapters."""
+    if method is not Method.FULL:
+        return None
+    return model.opened(places.base, recipe, method, packed=False).model
 
 
 def _silent(_: str) -> None:
@@ -89,6 +100,7 @@ def tokens(found: Sequence[Pair], tokenizer: Any, longest: int, tally: Tally) ->
         elif len(prompt) + max(len(chosen), len(rejected)) > longest:
             tally.leave(f"longer than {longest:,} tokens", f"pair {number}")
         else:
+            tally.licences[pair.licence] += 1
             rows.append({"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected})
     tally.used = len(rows)
     return rows

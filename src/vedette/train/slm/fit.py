@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from vedette.errors import ConfigError, TrainingError
-from vedette.train.slm import curve, saved
+from vedette.train.slm import cards, curve, saved
 from vedette.train.slm.learner import Learner, put
 from vedette.train.slm.model import Opened
 from vedette.train.slm.packing import Pack, planned
@@ -30,9 +30,6 @@ from vedette.train.slm.rows import Tokens
 Event = curve.Event
 Told = Callable[[Event], None]
 Probe = Callable[[Opened, int], curve.Probe]  # of the model after that step
-
-# Peak of dense bf16 products in operations a second, by what a card's name holds (NVIDIA's and AMD's data sheets).
-PEAKS = {"H200": 989e12, "H100 PCIe": 756e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,22 +327,32 @@ def _dense(opened: Opened, method: Method) -> tuple[float, float]:
     """Operations of a token in the layers, and of an answer token in the head; a frozen matrix has no gradient."""
     core = opened.core
     head = core.lm_head.weight.numel()
-    body = sum(_values(one) for name, one in core.named_parameters() if one.ndim > 1 and "embed" not in name)
+    share = _asked(core.config)
+    body = sum(
+        _values(one) * (share if ".experts." in name else 1.0)
+        for name, one in core.named_parameters() if one.ndim > 1 and "embed" not in name
+    )  # fmt: skip
     body -= head if not core.config.tie_word_embeddings else 0
     times = 6.0 if method is Method.FULL else 4.0
     return times * body, times * head
 
 
+def _asked(config: Any) -> float:
+    """Share of the experts that a token is sent to."""
+    experts = getattr(config, "num_local_experts", None) or getattr(config, "num_experts", None)
+    return float(config.num_experts_per_tok / experts) if experts else 1.0
+
+
 def _values(weights: torch.Tensor) -> int:
     """Two of NF4 are in a byte."""
-    return weights.numel() * (2 if weights.dtype == torch.uint8 else 1)
+    return int(weights.numel()) * (2 if weights.dtype == torch.uint8 else 1)
 
 
 def _peak(device: torch.device) -> float:
     if device.type != "cuda":
         return 0.0
-    name = torch.cuda.get_device_name(device)
-    return next((peak for known, peak in PEAKS.items() if known in name), 0.0)
+    card = cards.driven(torch.cuda.get_device_name(device))
+    return card.peak if card else 0.0
 
 
 def _used(device: torch.device) -> int:

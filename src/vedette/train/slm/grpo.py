@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,9 +19,9 @@ from trl import GRPOConfig, GRPOTrainer
 from vedette.errors import ConfigError, InputError
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
-from vedette.train.slm import questions, rewards, stage, template
+from vedette.train.slm import model, questions, rewards, stage, template
 from vedette.train.slm.hooks import CURVE, Hooks, Run, Told
-from vedette.train.slm.questions import ABSTAIN, Question
+from vedette.train.slm.questions import ABSTAIN, TOUCHES, Question
 from vedette.train.slm.recipe import Grpo, Recipe
 
 MEASURES = {
@@ -64,6 +64,7 @@ class Asked:
     train: list[Question]
     dev: list[Question]
     left: Counter[str]
+    items: int | None  # of the benchmarks that they were held against; None: they were not
 
 
 def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
@@ -71,21 +72,23 @@ def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
     wanted, told = _wanted(recipe), told if stage.first() else _silent
     mark = stage.begun("grpo", recipe, places)
     asked = _asked(recipe, wanted, places)
+    notices = stage.allowed(recipe, Counter(one.licence for one in asked.train))
     with Knowledge.open(places.store) as store:
         ground = rewards.ground(store)
     stage.quiet()
     set_seed(recipe.seed)
-    model, tokenizer = stage.loaded(places.base, recipe, wanted.method)
+    opened = model.opened(places.base, recipe, wanted.method, packed=False)
+    tokenizer = opened.tokenizer
     asked, longest, mean = _fitting(asked, tokenizer, recipe.data.longest - wanted.answer, places.data)
-    ends = _ends(model, tokenizer)
+    ends = _ends(opened)
     told(f"{len(asked.train):,} questions, {len(asked.dev):,} of the dev side; rewards {', '.join(wanted.rewards)}")
     trainer = Trainer(
-        model=model,
+        model=opened.model,
         reward_funcs=[reward(name, asked.train, ground, tokenizer, ends) for name in wanted.rewards],
         args=_arguments(wanted, recipe, places.work, len(asked.train), (longest + wanted.answer, mean + wanted.answer)),
         train_dataset=Dataset.from_list([{"prompt": _plain(q), "number": n} for n, q in enumerate(asked.train)]),
         processing_class=tokenizer,
-        peft_config=stage.adapter(recipe, wanted.method),
+        peft_config=model.adapters(recipe.lora, wanted.method),
     )
     names = {f"reward_{name}": f"rewards/{name}/mean" for name in wanted.rewards}
     patience = recipe.probe.patience
@@ -95,7 +98,9 @@ def train(recipe: Recipe, places: stage.Places, told: Told) -> stage.Result:
     why = stage.trained(trainer)
     counts = {"questions": len(asked.train), "questions of the dev side": len(asked.dev), **asked.left}
     measures = stage.last(places.work / CURVE, ("reward", *names)) if trainer.is_world_process_zero() else {}
-    result = stage.Result(trainer.state.global_step, why, counts, measures)
+    size, says = round(mean * len(asked.train)), Counter(one.licence for one in asked.train)
+    learned = stage.Learned(len(asked.train), asked.left, size, says, notices, asked.items)
+    result = stage.Result(trainer.state.global_step, why, counts, learned, measures)
     stage.finish(trainer, recipe, places, result)
     return result
 
@@ -127,7 +132,7 @@ def _asked(recipe: Recipe, wanted: Grpo, places: stage.Places) -> Asked:
         if rewards.exact(one, one.answer) == 0:
             left["its own answer is not the exact one"] += 1
         elif items and any(items.touched(said["content"])[0] for said in one.messages):
-            left["touches a benchmark"] += 1
+            left[TOUCHES] += 1
         else:
             train.append(one)
     left["no reward says anything of it"] = len(found) - len(rewards.applicable(found, wanted.rewards))
@@ -138,7 +143,8 @@ def _asked(recipe: Recipe, wanted: Grpo, places: stage.Places) -> Asked:
     if "abstain" in wanted.rewards and silent > SILENT:
         what = f"{silent:.0%} of the questions have no answer: abstaining always would be rewarded"
         raise ConfigError(what, where=str(places.data), remedy="add questions with an answer, two for each without")
-    return Asked(train, _dev(recipe, places), Counter({why: count for why, count in left.items() if count}))
+    left = Counter({why: count for why, count in left.items() if count})
+    return Asked(train, _dev(recipe, places), left, items.count if items else None)
 
 
 def _dev(recipe: Recipe, places: stage.Places) -> list[Question]:
@@ -160,18 +166,18 @@ def _fitting(asked: Asked, tokenizer: Any, room: int, where: Path) -> tuple[Aske
         raise InputError(f"every question is longer than {room:,} tokens", where=str(where), remedy=remedy)
     left = asked.left + Counter({f"longer than {room:,} tokens": len(sizes) - len(train)})
     kept = [size for size in sizes if size <= room]
-    return Asked(train, asked.dev, left), max(kept), fmean(kept)
+    return replace(asked, train=train, left=left), max(kept), fmean(kept)
 
 
 def _plain(one: Question) -> list[dict[str, str]]:
     return [{"role": said["role"], "content": said["content"]} for said in one.prompt]
 
 
-def _ends(model: Any, tokenizer: Any) -> frozenset[int]:
+def _ends(opened: model.Opened) -> frozenset[int]:
     """Tokens that end an answer."""
-    found = model.generation_config.eos_token_id
+    found = opened.model.generation_config.eos_token_id
     several = found if isinstance(found, list) else [found] if found is not None else []
-    return frozenset([tokenizer.eos_token_id, *several])
+    return frozenset([opened.tokenizer.eos_token_id, *several])
 
 
 def reward(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +59,16 @@ def fresh(shape: Shape, texts: Iterable[str], seed: int) -> Opened:
     return Opened(model, words)
 
 
-def opened(base: Path, recipe: Recipe, method: Method) -> Opened:
-    """A published model, or one that an earlier stage wrote. Raises InputError, ConfigError."""
+def opened(base: Path, recipe: Recipe, method: Method, *, packed: bool = True) -> Opened:
+    """A published model, or one that an earlier stage wrote. Raises InputError, ConfigError.
+
+    `packed`: its attention is told of the texts in a row, where its kind can be; else it takes batches.
+    """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    _folder(base)
+    check_folder(base)
     try:
         words = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
         dtype = torch.float32 if method is Method.FULL else torch.bfloat16
@@ -73,17 +78,17 @@ def opened(base: Path, recipe: Recipe, method: Method) -> Opened:
             trust_remote_code=False,
             dtype=dtype,
             use_safetensors=True,
-            **_quantised(method),
+            **_quantised(base, method),
         )
-    except (OSError, ValueError, KeyError) as exc:
-        said = str(exc).splitlines()[0]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as exc:
+        said = (str(exc) or type(exc).__name__).splitlines()[0]
         remedy = "give the folder of a model in safetensors, as its publisher has it"
         raise InputError(f"transformers cannot load it: {said}", where=str(base), remedy=remedy) from exc
-    if recipe.base.template == "chatml" and words.chat_template != template.chatml():
+    if recipe.base.template == "chatml":
         _chatml(words, str(base))
     template.check(words, str(base))
     model.config.use_cache = False
-    if model.config.model_type in PACKED and not getattr(model.config, "use_sliding_window", False):
+    if packed and model.config.model_type in PACKED and not getattr(model.config, "use_sliding_window", False):
         model.set_attn_implementation(attention.register())
     return Opened(model, words)
 
@@ -91,39 +96,68 @@ def opened(base: Path, recipe: Recipe, method: Method) -> Opened:
 def adapted(base: Opened, lora: Lora, method: Method, seed: int) -> Opened:
     """With new low-rank adapters; nothing else of it learns."""
     import torch
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import get_peft_model, prepare_model_for_kbit_training
 
     model = base.model
     if method is Method.QLORA:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
-    targets: Any = "all-linear" if lora.targets == "all-linear" else ["q_proj", "k_proj", "v_proj", "o_proj"]
-    config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
-    )
     torch.manual_seed(seed)
-    found = get_peft_model(model, config)
+    found = get_peft_model(model, adapters(lora, method))
     for weights in found.parameters():
         if weights.requires_grad:
             weights.data = weights.data.float()
     return Opened(found, base.tokenizer)
 
 
-def _folder(base: Path) -> None:
+def adapters(lora: Lora, method: Method) -> Any:
+    """As PEFT is told of them; None where every weight learns."""
+    if method is Method.FULL:
+        return None
+    from peft import LoraConfig
+
+    targets: Any = "all-linear" if lora.targets == "all-linear" else ["q_proj", "k_proj", "v_proj", "o_proj"]
+    return LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
+    )
+
+
+def check_folder(base: Path) -> None:
+    """Raises InputError."""
+    if (base / "adapter_config.json").is_file():
+        raise InputError("an adapter, and no model", where=str(base), remedy="merge it into its base first")
     if not (base / "config.json").is_file():
-        remedy = "fetch the base beforehand and give its folder with --base; nothing is downloaded here"
+        remedy = "give --base the folder of a model, fetched beforehand: nothing is downloaded here"
         raise InputError("no model's folder: it has no config.json", where=str(base), remedy=remedy)
 
 
-def _quantised(method: Method) -> dict[str, Any]:
-    if method is not Method.QLORA:
-        return {}
-    import torch
-    from transformers import BitsAndBytesConfig
+def _quantised(base: Path, method: Method) -> dict[str, Any]:
+    """How weights are held. Through those in MXFP4, as gpt-oss is published, nothing learns: they are unpacked."""
+    if _published_in(base) == "mxfp4":
+        if method is Method.QLORA:
+            what = 'method = "qlora" cannot hold a base in NF4 that is published in MXFP4'
+            raise ConfigError(what, where=str(base), remedy='set method = "lora"')
+        from transformers import Mxfp4Config
 
+        return {"quantization_config": Mxfp4Config(dequantize=True)}
+    return _nf4() if method is Method.QLORA else {}
+
+
+def _published_in(base: Path) -> str:
+    """How its weights are quantised, "" where they are not. Raises ValueError."""
+    match json.loads((base / "config.json").read_bytes()):
+        case {"quantization_config": {"quant_method": str(method)}}:
+            return method
+    return ""
+
+
+def _nf4() -> dict[str, Any]:
     try:
         import bitsandbytes  # noqa: F401
     except ModuleNotFoundError as exc:
         raise ConfigError('method = "qlora" needs bitsandbytes', remedy="pip install 'vedette[qlora]'") from exc
+    import torch
+    from transformers import BitsAndBytesConfig
+
     config = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -135,9 +169,10 @@ def _quantised(method: Method) -> dict[str, Any]:
 
 def _chatml(words: Any, place: str) -> None:
     """Vedette's template, where the vocabulary has its marks."""
-    missing = [mark for mark in template.MARKS if words.convert_tokens_to_ids(mark) in (None, words.unk_token_id)]
+    missing = [mark for mark in template.MARKS if mark not in words.get_vocab()]
     if missing:
         what = f'its vocabulary lacks {", ".join(missing)}, which the template "chatml" needs'
         raise InputError(what, where=place, remedy='set [base] template = "own"')
     words.chat_template = template.chatml()
     words.eos_token = template.MARKS[-1]
+    words.pad_token = words.pad_token or template.MARKS[0]

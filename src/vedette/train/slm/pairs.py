@@ -14,7 +14,7 @@ import msgspec
 
 from vedette.errors import InputError
 from vedette.overlap import Items
-from vedette.train.slm.questions import TOLD, Messages, Question, lines, sound
+from vedette.train.slm.questions import TOLD, TOUCHES, Messages, Question, lines, sound
 from vedette.train.slm.rewards import exact
 from vedette.train.slm.template import MARKS
 
@@ -46,6 +46,7 @@ class Tally:
     used: int = 0
     left: Counter[str] = field(default_factory=Counter)
     places: dict[str, list[str]] = field(default_factory=dict)  # the first ones of each fault
+    licences: Counter[str] = field(default_factory=Counter)  # of those used, as they say it
 
     def leave(self, why: str, place: str, detail: str = "") -> None:
         self.left[why] += 1
@@ -93,7 +94,7 @@ def fault(pair: Pair, items: Items | None = None) -> str:
     if pair.final and exact(pair.question, pair.chosen) == 0:
         return "the better answer is not right"
     if items and any(items.touched(text)[0] for text in texts):
-        return "touches a benchmark"
+        return TOUCHES
     return ""
 
 

@@ -17,6 +17,7 @@ YES_NO, CHOICE, MULTI, STEPS = "yes-no", "multiple-choice", "multi-label", "chai
 ABSTAIN, EXTRACT, RULE = "not-enough-evidence", "json-extraction", "rule-writing"
 EXACT = frozenset({"closed-book", YES_NO, CHOICE, MULTI, STEPS, ABSTAIN})  # end in an answer line
 ORDERED = frozenset({"alert/priority", "log/order", "response/order"})  # their answers are lists, not sets
+TOUCHES = "touches a benchmark"  # why a row is left out
 TOLD = 5  # places of faults that are named
 Messages = tuple[Mapping[str, str], ...]
 

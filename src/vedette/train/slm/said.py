@@ -11,7 +11,8 @@ import re
 import unicodedata
 from typing import Any
 
-ANSWER = "Answer: "  # the line that an exact answer ends in, as the forge writes it
+from vedette.prompts import ANSWER
+
 LONGEST = 16_000  # characters; the forge's rows have 12,000 at most, their questions included
 DEEPEST = 12  # levels of JSON
 START = 120  # characters of a line in which it says that it is an answer

@@ -7,7 +7,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -18,8 +18,10 @@ import orjson
 from vedette import manifest
 from vedette.errors import ConfigError, InputError
 from vedette.manifest import output_error
-from vedette.train.slm import checkpoints, template
-from vedette.train.slm.recipe import Learning, Method, Recipe
+from vedette.train.slm import card, card_facts, checkpoints, curve, licences
+from vedette.train.slm.card_facts import Facts
+from vedette.train.slm.questions import TOUCHES
+from vedette.train.slm.recipe import Learning, Recipe
 
 OFFLINE = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate")
@@ -39,6 +41,18 @@ class Places:
     store: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What the card says of the rows."""
+
+    rows: int
+    left: Mapping[str, int]  # by reason
+    tokens: int
+    licences: Mapping[str, int]  # rows, by what they say
+    notices: tuple[str, ...]  # that the licences ask for
+    items: int | None  # of the benchmarks that the rows were held against; None: they were not
+
+
 @dataclass(slots=True)
 class Result:
     """What is told of a run, and stands in its card."""
@@ -46,6 +60,7 @@ class Result:
     steps: int
     why: str  # it ended
     counts: dict[str, int]
+    learned: Learned
     measures: dict[str, float] = field(default_factory=dict)  # name → at the end
 
 
@@ -67,77 +82,6 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|trl|peft")
 
 
-def loaded(base: Path, recipe: Recipe, method: Method) -> tuple[Any, Any]:
-    """Model and tokenizer. Raises InputError, ConfigError."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    _model_folder(base)
-    dtype = torch.bfloat16 if method is not Method.FULL else torch.float32
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            base, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=dtype,
-            attn_implementation="sdpa", **_quantised(method),
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError) as exc:
-        what = f"transformers cannot load it: {str(exc).splitlines()[0]}"
-        remedy = "give the folder of a model in safetensors, as its publisher has it"
-        raise InputError(what, where=str(base), remedy=remedy) from exc
-    if recipe.base.template == "chatml":
-        _chatml(tokenizer, base)
-    template.check(tokenizer, str(base))
-    return model, tokenizer
-
-
-def _model_folder(base: Path) -> None:
-    if (base / "adapter_config.json").is_file():
-        raise InputError("an adapter, and no model", where=str(base), remedy="merge it into its base first")
-    if not (base / "config.json").is_file():
-        remedy = "give --base the folder of a model: what `vedette train sft` wrote, or a publisher's"
-        raise InputError("no model's folder: it has no config.json", where=str(base), remedy=remedy)
-
-
-def _quantised(method: Method) -> dict[str, Any]:
-    if method is not Method.QLORA:
-        return {}
-    try:
-        import bitsandbytes  # noqa: F401
-    except ModuleNotFoundError as exc:
-        raise ConfigError('method = "qlora" needs bitsandbytes', remedy="pip install 'vedette[qlora]'") from exc
-    import torch
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )  # fmt: skip
-    return {"quantization_config": config}
-
-
-def _chatml(tokenizer: Any, base: Path) -> None:
-    missing = [mark for mark in template.MARKS if mark not in tokenizer.get_vocab()]
-    if missing:
-        what = f"its vocabulary lacks {', '.join(missing)}, which the template 'chatml' needs"
-        raise InputError(what, where=str(base), remedy='set [base] template = "own"')
-    tokenizer.chat_template = template.chatml()
-    tokenizer.eos_token = template.MARKS[-1]
-    tokenizer.pad_token = tokenizer.pad_token or template.MARKS[0]
-
-
-def adapter(recipe: Recipe, method: Method) -> Any:
-    """PEFT's settings; None where every weight learns."""
-    if method is Method.FULL:
-        return None
-    from peft import LoraConfig
-
-    lora = recipe.lora
-    targets: Any = "all-linear" if lora.targets == "all-linear" else ["q_proj", "k_proj", "v_proj", "o_proj"]
-    return LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
-    )
-
-
 def arguments(kind: Any, learning: Learning, recipe: Recipe, work: Path, **more: Any) -> Any:
     """`kind`: the class of settings of one of TRL's trainers."""
     import torch
@@ -157,10 +101,12 @@ def arguments(kind: Any, learning: Learning, recipe: Recipe, work: Path, **more:
 
 def begun(stage: str, recipe: Recipe, places: Places) -> str:
     """Hash of all that a run has in common with the one that it goes on from. Raises ConfigError, OutputError."""
+    from vedette.train.slm.model import check_folder  # and with it PyTorch, which may be missing
+
     if places.out.is_dir() and any(places.out.iterdir()) and not (places.out / manifest.FILE_NAME).is_file():
         remedy = "choose an empty folder: this one would be replaced"
         raise ConfigError("it holds other files than a result", where=str(places.out), remedy=remedy)
-    _model_folder(places.base)
+    check_folder(places.base)
     told = [stage, recipe.model_dump_json(), _hash(places.data), _hash(places.dev), _hash(places.base / "config.json")]
     told += [f"{one.name} {one.stat().st_size}" for one in sorted(places.base.glob("*.safetensors"))]
     try:
@@ -175,6 +121,11 @@ def _hash(path: Path | None) -> str:
         return manifest.sha256_file(path) if path else ""
     except OSError as exc:
         raise InputError(f"cannot be read: {exc.strerror}", where=str(path), remedy="check the path") from exc
+
+
+def allowed(recipe: Recipe, rows: Mapping[str, int]) -> tuple[str, ...]:
+    """What the licences of base and rows want said. Raises ConfigError where one of them forbids."""
+    return licences.notices([licences.check_base(recipe), licences.check_rows(recipe, rows)])
 
 
 def processes() -> int:
@@ -246,8 +197,9 @@ def finish(trainer: Any, recipe: Recipe, places: Places, result: Result) -> None
         (filling / "README.md").unlink(missing_ok=True)  # PEFT's draft of a card
         shutil.copyfile(places.recipe, filling / "recipe.toml")
         shutil.copyfile(places.work / "curve.jsonl", filling / "curve.jsonl")
-        (filling / "card.md").write_text(card(trainer.run_.stage, recipe, places, result), "utf-8")
-        _seal(filling, recipe, places, result)
+        facts = _facts(trainer, recipe, places, result)
+        (filling / card_facts.CARD).write_text(card.render(facts), "utf-8")
+        _seal(filling, places, facts, result)
         if out.exists():
             shutil.rmtree(out)
         filling.rename(out)
@@ -255,7 +207,7 @@ def finish(trainer: Any, recipe: Recipe, places: Places, result: Result) -> None
         raise output_error(out, exc) from exc
 
 
-def _seal(folder: Path, recipe: Recipe, places: Places, result: Result) -> None:
+def _seal(folder: Path, places: Places, facts: Facts, result: Result) -> None:
     inputs: Mapping[str, Path | None] = {
         "recipe": places.recipe, "data": places.data, "dev": places.dev, "base": places.base / "config.json",
     }  # fmt: skip
@@ -263,25 +215,46 @@ def _seal(folder: Path, recipe: Recipe, places: Places, result: Result) -> None:
         folder / manifest.FILE_NAME,
         inputs={name: path for name, path in inputs.items() if path},
         outputs=[one for one in folder.rglob("*") if one.is_file()],
-        versions={name: version(name) for name in LIBRARIES},
-        seed=recipe.seed,
-        counts={**result.counts, "steps": result.steps},
+        versions=facts.versions,
+        seed=facts.seed,
+        counts={**card_facts.manifest_counts(facts), **result.counts, "steps": result.steps},
     )
 
 
-def card(stage: str, recipe: Recipe, places: Places, result: Result) -> str:
-    """What was done, with what; a stage says nothing of how good a model is."""
-    base = recipe.base.model or f"{recipe.name} (own shape)"
-    lines = [
-        f"# {recipe.name}, after {stage.upper()}", "", f"- base: {base}, licence {recipe.base.licence or 'own'}",
-        f"- data: {places.data.name}, sha256 {manifest.sha256_file(places.data)}",
-        f"- {result.steps:,} steps of `[{stage}]` in recipe.toml; it ended: {result.why}",
-        *(f"- {name}: {count:,}" for name, count in result.counts.items()),
-        *(f"- {name} at the end: {value:.4f}" for name, value in result.measures.items() if math.isfinite(value)),
-        f"- licence of the weights: {recipe.card.licence}", "", recipe.card.use, "", recipe.card.limits,
-        "These numbers are of the training itself. How good the model is, `vedette bench run` says.", "",
-    ]  # fmt: skip
-    return "\n".join(lines)
+def _facts(trainer: Any, recipe: Recipe, places: Places, result: Result) -> Facts:
+    run, sizes = trainer.run_, [(one.numel(), one.requires_grad) for one in trainer.model.parameters()]
+    told = curve.read(places.work)
+    learned = result.learned
+    return Facts(
+        name=recipe.name,
+        licence=recipe.card.licence,
+        origin=card_facts.origin(
+            recipe, run.learning.method, sum(size for size, _ in sizes), sum(size for size, own in sizes if own)
+        ),
+        recipe=places.recipe.name,
+        recipe_sha256=manifest.sha256_file(places.recipe),
+        seed=recipe.seed,
+        data=[_data(places.data, learned)],
+        stages=[card_facts.stage(run.stage, told)],
+        machine=card_facts.machine(),
+        versions={name: version(name) for name in LIBRARIES},
+        use=recipe.card.use,
+        limits=recipe.card.limits,
+        scores=list(card_facts.scores(told, {})),
+        measures={name: value for name, value in result.measures.items() if math.isfinite(value)},
+        notices=learned.notices,
+    )
+
+
+def _data(file: Path, learned: Learned) -> card_facts.Data:
+    """The folder that the forge wrote it into, where that one's manifest names it; else the file alone."""
+    folder = file.parent
+    made = (folder / manifest.FILE_NAME).is_file() and file.name in manifest.read(folder).outputs
+    rows = (learned.rows, learned.left, learned.tokens, learned.licences)
+    found = card_facts.data(folder, *rows) if made else card_facts.Data(file.name, "", *rows)
+    if learned.items is None:
+        return found
+    return replace(found, contamination=card_facts.held(learned.items, learned.left.get(TOUCHES, 0)))
 
 
 def last(curve: Path, names: Sequence[str]) -> dict[str, float]:
