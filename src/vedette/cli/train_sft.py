@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ def _run(
     name: str, recipe: Path, data: list[Path], folders: tuple[Path, Path, Path | None, Path | None], threads: int
 ) -> None:
     out, work, base, benchmarks = folders
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin lose most of the speed to what else runs
     try:
         from vedette.train.slm import sft as stages
     except ModuleNotFoundError as error:
