@@ -1,7 +1,7 @@
 """How many dev rows ask for an answer that some train row of the same task has, too.
 
-Objects of a split never stand on both sides: where a task's answers are its objects, a model is asked on the dev side
-for what none of its rows had as the answer. That is the rule; the card says how far it goes.
+Objects of a split never stand on both sides: where an answer is itself an object of the dev side, no row to train on
+has it. That is the rule; the card says how far it goes.
 """
 
 from __future__ import annotations
