@@ -21,36 +21,29 @@ from vedette.forge.executor import Here, Job, Models
 from vedette.forge.make import Made, Places, refined, structure
 from vedette.forge.recipe import Recipe
 from vedette.knowledge.store import Knowledge
-from vedette.split import dev_objects
 
 RECIPE = Path(__file__).with_name("forge_ablation.toml")
 ARMS = ("structure", "formats", "grounding", "judge")
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
-    """The store without what the dev side is about: sentences of it are dev's own questions."""
+class ByWords:
+    """The store, searched by words alone."""
 
     store: Knowledge
-    seed: int
-    share: float
 
     def search(self, query: str, limit: int) -> list[Any]:
-        found = self.store.search(query, limit=2 * limit, mode="words")
-        return [hit for hit in found if not dev_objects((hit.id, hit.record), self.seed, self.share)][:limit]
+        return self.store.search(query, limit=limit, mode="words")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
 
 @dataclass(frozen=True, slots=True)
-class Split(Here):
-    seed: int
-    share: float
-
+class Quick(Here):
     async def carry_out(self, job: Job, told: Callable[[str], None]) -> dict[str, Costs]:
-        apart: Any = Apart(job.store, self.seed, self.share)
-        return await super(Split, self).carry_out(replace(job, store=apart), told)
+        by_words: Any = ByWords(job.store)
+        return await super(Quick, self).carry_out(replace(job, store=by_words), told)
 
 
 def made(arm: str, places: Places, work: Path) -> tuple[Made, Mapping[str, int]]:
@@ -60,8 +53,7 @@ def made(arm: str, places: Places, work: Path) -> tuple[Made, Mapping[str, int]]
     if arm == "formats":
         recipe = recipe.model_copy(update={"refine": recipe.refine.model_copy(update={"queries": 0})})
     models = Models(Teacher(), Judge() if arm == "judge" else None)
-    who = Split(models, recipe.seed, recipe.build.dev)
-    return asyncio.run(refined(recipe, places, who, work, lambda _: None))
+    return asyncio.run(refined(recipe, places, Quick(models), work, lambda _: None))
 
 
 def main() -> None:

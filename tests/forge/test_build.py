@@ -15,6 +15,9 @@ from vedette.errors import ConfigError, InputError
 from vedette.forge import wording
 from vedette.forge.build import Builder, Plan
 from vedette.forge.example import EXACT, Example, Kind
+from vedette.forge.known import answers
+from vedette.forge.ledger import Ledger
+from vedette.forge.refine import unpack
 from vedette.forge.task import GROUPS, tasks
 from vedette.forge.world import World
 from vedette.knowledge.record import Kind as Entity
@@ -169,6 +172,42 @@ def test_the_commands_write_data_with_card_and_manifest(place: Path, tmp_path: P
     assert (tmp_path / "b/train.jsonl").read_bytes() == first
     priced = command("run", "--teacher", "moody", "--recipe", recipe, "--store", place, "--dry-run")
     assert "examples would be rewritten" in priced
+
+
+def test_grounding_keeps_to_the_split(place: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(RECIPE)
+    work, out = tmp_path / "l", tmp_path / "a"
+    command("run", "--teacher", "moody", "--recipe", recipe, "--store", place, "--out", out, "--work", work)
+    with Ledger(work) as ledger:
+        rows = [unpack(body) for body in ledger.every_row()]
+    shown = [
+        (row.example.objects, {one.id, one.holder}) for row in rows if row.grounded for one in row.grounded.evidence
+    ]
+    assert len(shown) > 20
+    assert not [about for own, about in shown if dev_objects(sorted(about - set(own)), 3, 0.2)]
+
+
+def test_the_card_says_what_is_known_from_train(place: Path, tmp_path: Path) -> None:
+    rows = {
+        "train": [("a", "closed-book", "x"), ("b", "closed-book", "y"), ("c", "multiple-choice", "A")],
+        "dev": [
+            ("a", "closed-book", "x"), ("a", "closed-book", "x"), ("a", "closed-book", "y"), ("b", "yes-no", "No"),
+            ("c", "multiple-choice", "A"), ("d", "json-extraction", "{}"), ("e", "open", ""),
+        ],
+    }  # fmt: skip
+    for side, found in rows.items():
+        lines = (json.dumps({"task": task, "kind": kind, "final": final}) for task, kind, final in found)
+        (tmp_path / f"{side}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    known = answers(tmp_path)
+    assert [known.of(task) for task in "abcde"] == ["2 of 3", "0 of 1", "–", "–", "–"]
+    assert str(known) == "2 of 4 dev rows with an exact answer"
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(RECIPE)
+    command("build", "--recipe", recipe, "--store", place, "--out", tmp_path / "out")
+    told = str(answers(tmp_path / "out"))
+    assert told.split()[0] != told.split()[2] != "0"
+    assert f"- answers known from train: {told}, options' letters aside" in (tmp_path / "out/card.md").read_text()
 
 
 def test_folders_may_be_relative(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,32 @@ def test_another_question_is_seen(store: Knowledge) -> None:
     assert Fault.STRAYS in found(prose, store, kind=Kind.OPEN, final="", keep=(), answer=long)
 
 
+CARD = '{"technique": "T1000", "tactics": ["TA0002"], "count": 1}'
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (CARD, True),
+        ('{\n  "count": 1,\n  "tactics": ["TA0002"],\n  "technique": "T1000"\n}\n', True),
+        (f"```json\n{CARD}\n```", False),
+        (f"{CARD}\n\nThat is all that T1000 serves.", False),
+        (f"The fields: {CARD}", False),
+        (f"{CARD}{CARD}", False),
+        (CARD.replace('["TA0002"]', '"TA0002"'), False),
+        (CARD.replace("1}", "true}"), False),
+        (CARD.replace("1}", '1, "more": "T1000"}'), False),
+        (CARD.replace("1}", '2, "count": 1}'), False),
+        ("[" * 5_000, False),
+    ],
+)
+def test_what_asks_for_json_gets_nothing_but_it(text: str, kept: bool, store: Knowledge) -> None:
+    found_ = found(text, store, kind=Kind.EXTRACT, answer=CARD, final=CARD, keep=("T1000",))
+    assert (Fault.JSON not in found_) == kept
+    assert not kept or found_ == []
+    assert Fault.JSON not in found(text, store, kind=Kind.OPEN, answer=CARD, final="", keep=())
+
+
 def test_what_was_found_may_be_used(store: Knowledge) -> None:
     text = GOOD.replace("3. ", "3. Unlike T1100 (Ticket Roasting), see https://known.example for it, ")
     assert found(text, store, grounded=Grounded((LISTED,), (), ())) == []

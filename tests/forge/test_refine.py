@@ -17,12 +17,15 @@ from vedette.engine.backends.moody import MOODS, Moody, mood
 from vedette.engine.protocol import Message
 from vedette.forge.caller import Caller, Limits, Spent
 from vedette.forge.example import Example
-from vedette.forge.ground import Steps, ground
+from vedette.forge.ground import Evidence, Steps, ground, looked_up
 from vedette.forge.ledger import Ledger
 from vedette.forge.make import _apart
 from vedette.forge.refine import TOUCHES, USED, Plan, Row, refine, rows
+from vedette.knowledge.record import Kind as Entity
+from vedette.knowledge.search import Hit
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
+from vedette.split import Split, dev_objects
 
 
 def _numbered(n: int) -> Example:
@@ -131,6 +134,60 @@ def test_what_is_missing_is_looked_up(tmp_path: Path, store: Knowledge) -> None:
         text = store.text(one.id, one.source, one.field)
         assert text is not None
         assert " ".join(text[one.start : one.end].split()) in one.text
+
+
+def test_what_dev_asks_about_is_not_looked_up_for_others(tmp_path: Path, store: Knowledge) -> None:
+    split = next(s for s in (Split(n, 0.2) for n in range(99)) if dev_objects(("T1000", "T1100"), s.seed, 0.2) == DEV)
+    asked = {"missing": [], "queries": ["ticket roasting traces"]}
+    for number, wanted in ((0, False), (1, True)):  # the second one is about it
+        steps = Steps(results=8, split=split)
+        (tmp_path / str(number)).mkdir()
+        found, _ = grounded(store, tmp_path / str(number), [asked], example(number), steps)
+        assert ("T1100" in {one.id for one in found.evidence}) == wanted  # type: ignore[attr-defined]
+        assert found.evidence  # type: ignore[attr-defined]
+
+
+DEV = ("T1100",)
+SPLIT = next(
+    s for s in (Split(n, 0.3) for n in range(99)) if dev_objects(("T1000", "G1", "T2"), s.seed, 0.3) == ("T2",)
+)
+
+
+class Finds:
+    def __init__(self, **changes: object) -> None:
+        about = {"id": "T1000", "record": "T1000", "field": "description", "source": "attack/enterprise", **changes}
+        text = str(about.pop("text", "A sentence that is long enough to be taken for evidence."))
+        self._hit = Hit(
+            kind=Entity.TECHNIQUE, name="", score=1.0, text=text, release="", start=0, end=len(text), **about
+        )  # type: ignore[arg-type]
+
+    def search(self, query: str, limit: int) -> list[Hit]:
+        return [self._hit]
+
+
+NAMED = "CVE-2020-0001: a text that a benchmark may ask about, word for word."
+
+
+@pytest.mark.parametrize(("changes", "taken"), [
+    ({}, True),
+    ({"record": "G1"}, True),
+    ({"id": "T2", "record": "G1"}, False),
+    ({"id": "G1", "record": "T2"}, False),
+    ({"id": "G1", "record": "G1", "field": "link:T2#14"}, False),
+    ({"id": "G1", "record": "G1", "field": "link:T1000#14"}, True),
+    ({"id": "CVE-2020-0001"}, False),
+    ({"id": "CWE-22", "record": "CVE-2020-0001"}, False),
+    ({"id": "CWE-22", "record": "CWE-22", "source": "cwe/1000"}, True),
+    ({"id": "CWE-22", "record": "CWE-22", "source": "cwe/1000", "field": "examples", "text": NAMED}, False),
+    ({"id": "CWE-22", "record": "CWE-22", "source": "cwe/1000", "field": "examples"}, False),  # cut in two
+    ({"id": "CAPEC-1", "record": "CAPEC-1", "source": "capec", "field": "examples", "text": NAMED}, False),
+    ({"id": "CAPEC-1", "record": "CAPEC-1", "source": "capec", "field": "examples"}, True),
+    ({"id": "T1000", "record": "G1", "field": "link:T1000#1", "text": f"It used {NAMED}"}, True),
+])  # fmt: skip
+def test_texts_of_cves_and_of_dev_are_no_evidence(changes: dict[str, object], taken: bool) -> None:
+    found: dict[tuple[str, str, int], Evidence] = {}
+    store = cast("Knowledge", Finds(**changes))
+    assert looked_up("a query", example(0), store, Steps(split=SPLIT), found) == len(found) == taken
 
 
 def test_a_second_round_asks_what_the_first_revealed(tmp_path: Path, store: Knowledge) -> None:

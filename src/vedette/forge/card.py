@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vedette.forge.build import Tally
 from vedette.forge.evolve import EVOLVED, Grown
 from vedette.forge.example import Example
+from vedette.forge.known import Known
 from vedette.forge.refine import USED, Row
 
 SHOWN = 6  # examples, from all over
@@ -63,6 +64,7 @@ class Notes:
     tallies: Sequence[Tally]
     sides: Mapping[str, int]
     facts: Mapping[str, str]
+    known: Known
 
 
 def render(name: str, notes: Notes) -> str:
@@ -79,13 +81,15 @@ def _lines(name: str, notes: Notes) -> Iterator[str]:
     yield f"by {len(tallies)} tasks; {seen.characters / max(1, seen.count):,.0f} characters each on average."
     yield ""
     yield from (f"- {what}: {value}" for what, value in notes.facts.items())
+    yield f"- answers known from train: {notes.known}, options' letters aside"
     yield from _table("By difficulty", ("difficulty", "examples"), sorted(seen.difficulty.items()))
     yield from _table("By kind", ("kind", "examples"), seen.kinds.most_common())
     yield from _table("By source", ("source", "examples that rest on it"), seen.units.most_common())
     yield from _table("Licences", ("licence", "examples that rest on it"), seen.licences.most_common())
     yield "\nWho passes the data on has to keep to each source's terms; wording and made-up records are Apache-2.0."
-    rows = [(t.task, str(t.kind), f"{t.drafts:,}", f"{t.given:,}", _why(t.left)) for t in tallies]
-    yield from _table("By task", ("task", "kind", "drafts", "given", "left out"), rows)
+    known = notes.known.of
+    rows = [(t.task, str(t.kind), f"{t.drafts:,}", f"{t.given:,}", known(t.task), _why(t.left)) for t in tallies]
+    yield from _table("By task", ("task", "kind", "drafts", "given", "known from train", "left out"), rows)
     if seen.grown:
         yield from _grown(seen)
     if seen.outcomes:

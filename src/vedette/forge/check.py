@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from enum import StrEnum
 
 from vedette.engine.protocol import Completion, Finish
-from vedette.forge.example import EXACT, Example
+from vedette.forge.example import EXACT, Example, Kind
 from vedette.forge.ground import Grounded
 from vedette.guard.hostile import INJECTION
 from vedette.guard.secrets import secrets
@@ -24,6 +25,7 @@ class Fault(StrEnum):
     LONG = "it is out of proportion"
     REFUSES = "it refuses"
     FINAL = "it does not end in the exact answer"
+    JSON = "it is not the JSON that was asked for"
     FACTS = "it lost a fact"
     IDS = "it names an id that is unknown or was in no text"
     LEAKS = "it mentions what it was given"
@@ -63,6 +65,7 @@ def faults(example: Example, grounded: Grounded, done: Completion, store: Knowle
         Fault.SHORT: len(text) < SHORTEST,
         Fault.LONG: len(text) > min(LONGEST, max(2_000, TIMES * len(example.answer))),
         Fault.FINAL: example.kind in EXACT and not _ends(text, example.final),
+        Fault.JSON: example.kind is Kind.EXTRACT and _fields(text) != _fields(example.answer),
         Fault.FACTS: any(fact not in text for fact in example.keep if fact in example.answer),
         Fault.STRAYS: _strays(text, example),
         **_said(text, given, given, store),
@@ -93,6 +96,22 @@ def _ends(text: str, final: str) -> bool:
     """In the very line, and no other line claims another answer."""
     lines = [line.strip() for line in text.splitlines() if line.strip().startswith(ANSWER.strip())]
     return bool(lines) and text.rstrip().endswith(f"{ANSWER}{final}") and set(lines) == {f"{ANSWER}{final}"}
+
+
+def _fields(text: str) -> str | None:
+    """Of a text that is JSON and nothing else, the same for every order of keys; None where a key is there twice."""
+    try:
+        told = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        return None
+    return json.dumps(told, sort_keys=True)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise ValueError("a key is there twice")
+    return fields
 
 
 def _strange_ids(text: str, given: str, store: Knowledge) -> bool:

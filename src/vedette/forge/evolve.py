@@ -18,7 +18,7 @@ import msgspec
 from vedette.errors import EngineError
 from vedette.forge.caller import UNANSWERED, Caller, Spent
 from vedette.forge.example import EXACT, Example, Kind, Source, named
-from vedette.forge.ground import LONGEST, Evidence, looked_up, shown
+from vedette.forge.ground import LONGEST, Evidence, Steps, looked_up, shown
 from vedette.forge.ledger import Ledger
 from vedette.forge.prompts import asked
 from vedette.forge.proposal import SCHEMA, Left, Proposal, Refused, agrees, alike, proposal
@@ -28,6 +28,7 @@ from vedette.guard.wording import folded
 from vedette.knowledge.store import Knowledge
 from vedette.overlap import Items
 from vedette.prompts import ANSWER
+from vedette.split import WHOLE, Split
 
 EVOLVED = "evolved"
 AHEAD = 20  # yes-no questions by which one answer may be ahead of the other
@@ -68,16 +69,19 @@ class OfStore:
 
     world: World
     results: int = 2
+    split: Split = WHOLE
 
     def near(self, example: Example) -> list[Evidence]:
         found = {(e.id, e.field, e.start): e for uid in example.objects[:2] for e in described(self.world.store, uid)}
-        looked_up(example.question[:400], example, self.world.store, self.results, found)
+        steps = Steps(results=self.results, split=self.split)
+        looked_up(example.question[:400], example, self.world.store, steps, found)
         return list(found.values())
 
     def beyond(self, example: Example, key: str) -> list[Evidence]:
         store = self.world.store
         hops = [hop.dst for uid in example.objects[:1] if uid in store for hop in store.neighbours(uid)]
-        linked = sorted({uid for uid in hops if not uid.startswith("CVE-") and uid not in example.objects})
+        others = {uid for uid in hops if not uid.startswith("CVE-") and uid not in example.objects}
+        linked = sorted(uid for uid in others if not self.split.hides([uid], example.objects))
         start = picked(range(len(linked)), key) if linked else 0
         for uid in [*linked[start:], *linked[:start]][:TRIED]:
             if found := described(store, uid):

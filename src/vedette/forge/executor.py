@@ -20,6 +20,7 @@ from vedette.forge.recipe import Refine
 from vedette.forge.refine import Plan, refine
 from vedette.forge.shelf import Shelf
 from vedette.knowledge.store import Knowledge
+from vedette.split import WHOLE, Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Job:
     refine: Refine
     store: Knowledge
     ledger: Path
+    split: Split = WHOLE
 
 
 class Executor(Protocol):
@@ -93,17 +95,17 @@ class Here:
     async def carry_out(self, job: Job, told: Callable[[str], None]) -> dict[str, Costs]:
         limits = Limits(job.refine.in_flight, job.refine.a_minute, job.refine.tokens)
         with Ledger(job.ledger) as ledger:
-            plan = planned(job.refine, self.opened, ledger, limits)
+            plan = planned(job.refine, self.opened, ledger, limits, job.split)
             with alone():
                 await refine(job.examples, job.run, plan, job.store, ledger, lambda row: told(row.outcome))
         return spent(plan)
 
 
-def planned(wanted: Refine, models: Models, ledger: Kept, limits: Limits) -> Plan:
+def planned(wanted: Refine, models: Models, ledger: Kept, limits: Limits, split: Split) -> Plan:
     return Plan(
         teacher=Caller(models.teacher, ledger, limits),
         judge=Caller(models.judge, ledger, limits) if models.judge else None,
-        steps=Steps(wanted.queries, wanted.results, wanted.rounds) if wanted.queries else None,
+        steps=Steps(wanted.queries, wanted.results, wanted.rounds, split) if wanted.queries else None,
         ways=ways(wanted.formats),
         marks=wanted.marks,
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,7 +19,12 @@ from vedette.forge.caller import Caller
 from vedette.forge.example import Example
 from vedette.forge.prompts import asked
 from vedette.guard.wording import telling
+from vedette.knowledge.chunk import LINK
 from vedette.knowledge.store import Knowledge
+from vedette.split import WHOLE, Split
+
+if TYPE_CHECKING:
+    from vedette.knowledge.search import Hit
 
 LONGEST = 600  # characters of a piece of evidence
 QUERY = 160  # of a query
@@ -58,6 +65,7 @@ class Steps:
     queries: int = 2  # K of a round
     results: int = 2  # R of a query
     rounds: int = 1
+    split: Split = WHOLE
 
 
 SCHEMA = {
@@ -86,7 +94,7 @@ async def ground(example: Example, teacher: Caller, store: Knowledge, steps: Ste
                 left.append(query)
                 continue
             queries.append(query)
-            added = looked_up(query, example, store, steps.results, found)
+            added = looked_up(query, example, store, steps, found)
             fresh += added
             if not added:
                 left.append(query)
@@ -114,26 +122,36 @@ def _same(query: str, before: str) -> bool:
 
 
 def looked_up(
-    query: str, example: Example, store: Knowledge, results: int, found: dict[tuple[str, str, int], Evidence]
+    query: str, example: Example, store: Knowledge, steps: Steps, found: dict[tuple[str, str, int], Evidence]
 ) -> int:
-    """Adds what is new; how much that was. CVEs are left out: benchmarks ask about them."""
-    added = 0
-    for hit in store.search(query, limit=4 * results):
+    """Adds what is new; how much that was."""
+    added, results = 0, steps.results
+    hits = (hit for hit in store.search(query, limit=8 * results) if _allowed(hit, example, steps.split))
+    for hit in islice(hits, 4 * results):
         place = (hit.record, hit.field, hit.start)
         if added == results:
             break
-        if (
-            place in found
-            or "CVE-" in (hit.id[:4], hit.record[:4])
-            or len(hit.text) < 40
-            or hit.text in example.question
-        ):
+        if place in found or len(hit.text) < 40 or hit.text in example.question:
             continue
         text = " ".join(hit.text.split())[:LONGEST]
         told, record = f"{hit.id} {hit.name}: {text}", hit.record if hit.record != hit.id else ""
         found[place] = Evidence(hit.id, hit.source, hit.field, hit.start, hit.end, told, record)
         added += 1
     return added
+
+
+def _allowed(hit: Hit, example: Example, split: Split) -> bool:
+    """Texts of CVEs are left out, as benchmarks ask about them, and what the dev side asks about."""
+    target = hit.field.removeprefix(LINK).rpartition("#")[0] if hit.field.startswith(LINK) else ""
+    about = [uid for uid in (hit.id, hit.record, target) if uid]
+    if any(uid.startswith("CVE-") for uid in about) or _observed(hit):
+        return False
+    return not split.hides(about, example.objects)
+
+
+def _observed(hit: Hit) -> bool:
+    """Examples of a weakness are texts of CVEs; where one is cut in two, the second passage does not say of which."""
+    return hit.field == "examples" and (hit.source.startswith("cwe/") or "CVE-" in hit.text)
 
 
 def shown(evidence: Sequence[Evidence]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from vedette.errors import InputError
-from vedette.forge import card, mix, wording
+from vedette.forge import card, known, mix, wording
 from vedette.forge.build import LONGEST, Tally
 from vedette.forge.evolve import Grown
 from vedette.forge.example import EXACT, Example, Source, named
@@ -152,7 +152,9 @@ def _finish(
         "names and secrets": f"{told.masked:,} masked" if terms.redact else f"names stay; {told.masked:,} secrets gone",
         "contamination": contamination(tallies, items),
     }
-    atomic_write(out / CARD, card.render("own knowledge", card.Notes(seen, tallies, told.sides, facts)))
+    atomic_write(
+        out / CARD, card.render("own knowledge", card.Notes(seen, tallies, told.sides, facts, known.answers(out)))
+    )
     words = wording.FOLDER / f"{wording.load(GROUP).name}.toml"
     write_manifest(
         out / FILE_NAME,

@@ -13,7 +13,7 @@ import orjson
 
 from vedette.engine.protocol import Identity
 from vedette.errors import InputError
-from vedette.forge import card, mix, near, wording
+from vedette.forge import card, known, mix, near, wording
 from vedette.forge.build import Builder, Tally
 from vedette.forge.caller import Costs, Limits, summed
 from vedette.forge.evolve import Evolver, OfStore, evolve
@@ -61,7 +61,7 @@ def structure(recipe: Recipe, places: Places, step: Step) -> Made:
         lines = (mix.line(example) for example in _stepped(seen.noted(builder.examples()), step))
         sides, moved = _mixed(recipe, places, lines)
         facts = {**_facts(recipe, store, builder), "near duplicates": moved}
-        _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, facts))
+        _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, facts, known.answers(places.out)))
     return Made(tuple(builder.tallies), sides)
 
 
@@ -80,7 +80,7 @@ async def refined(
         born, asked = await _evolved(recipe, executor, builder, chosen, work, seen)
         chosen += seen.noted(born)
         run = _run(recipe, executor, chosen)
-        costs = summed(asked, await executor.carry_out(Job(run, chosen, wanted, store, work), step))
+        costs = summed(asked, await executor.carry_out(Job(run, chosen, wanted, store, work, recipe.split), step))
         lines: list[mix.Line] = []
         with Ledger(work) as ledger:
             left = _copies(recipe, rows(ledger, run))
@@ -94,7 +94,7 @@ async def refined(
         sides, moved = _mixed(recipe, places, lines)
         told = {"near duplicates": f"{len(left):,} rewritten answers left out; {moved}" if near.installed() else moved}
         facts = {**_facts(recipe, store, builder), **told, **_costs(executor.who, costs)}
-        _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, facts))
+        _finish(recipe, places, store, card.Notes(seen, builder.tallies, sides, facts, known.answers(places.out)))
     return Made(tuple(builder.tallies), sides), outcomes
 
 
@@ -109,8 +109,8 @@ async def _evolved(
     async with executor.models() as models:
         with Ledger(work) as ledger:
             limits = Limits(recipe.refine.in_flight, recipe.refine.a_minute, recipe.refine.tokens)
-            plan = planned(recipe.refine, models, ledger, limits)
-            passages = OfStore(builder.world, wanted.results)
+            plan = planned(recipe.refine, models, ledger, limits, recipe.split)
+            passages = OfStore(builder.world, wanted.results, recipe.split)
             evolver = Evolver(plan.teacher, plan.judge or plan.teacher, passages, store, builder.benchmarks)
             before = _run(recipe, executor, parents)
             return list(await evolve(parents, wanted.rounds, before, evolver, ledger, seen.evolved)), spent(plan)
@@ -159,7 +159,8 @@ def _run(recipe: Recipe, executor: Executor, chosen: Iterable[Example]) -> str:
     how = (recipe.refine.model_dump(exclude={"in_flight", "a_minute", "tokens"}), prompt_hashes())
     hashes = sorted((name, way.sha256) for name, way in ways(recipe.refine.formats).items())
     ids = [example.id for example in chosen]
-    told = orjson.dumps((who, how, recipe.evolve.model_dump(), ids, hashes), option=orjson.OPT_SORT_KEYS)
+    kept = (recipe.evolve.model_dump(), recipe.split)
+    told = orjson.dumps((who, how, *kept, ids, hashes), option=orjson.OPT_SORT_KEYS)
     return sha256(told).hexdigest()[:16]
 
 

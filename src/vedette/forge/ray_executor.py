@@ -35,6 +35,7 @@ from vedette.forge.ledger import Ledger
 from vedette.forge.recipe import Refine
 from vedette.forge.refine import Plan, refine_placed
 from vedette.knowledge.store import Knowledge
+from vedette.split import Split
 
 AHEAD = 4  # rounds of calls in a batch: what a worker is given at once
 AGAIN = "run the same command again: it goes on where it stopped"
@@ -149,6 +150,7 @@ class Share:
     limits: Limits
     store: Path
     content: Mapping[str, str]  # hashes of the store's units
+    split: Split
 
 
 def _reports(job: Job, asked: Asked, workers: int) -> Iterator[Report]:
@@ -160,7 +162,7 @@ def _reports(job: Job, asked: Asked, workers: int) -> Iterator[Report]:
         raise StateError("a store in memory cannot be shared", remedy="open one in a file")
     # The limit of tokens is the keeper's, who sees them all.
     limits = Limits(max(1, wanted.in_flight // workers), -(-wanted.a_minute // workers))
-    share = Share(job.run, wanted, asked, limits, store.absolute(), _content(job.store))
+    share = Share(job.run, wanted, asked, limits, store.absolute(), _content(job.store), job.split)
     keeper = _keeper(job.ledger)
     size = AHEAD * limits.in_flight
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -243,7 +245,8 @@ class Worker:
             remedy = "give every machine of the cluster the same one, under the same path"
             raise StateError("not the knowledge that the run began with", where=str(store.path), remedy=remedy)
         models = await self._stack.enter_async_context(self._share.asked.models())
-        return planned(self._share.refine, models, self._ledger, self._share.limits), store
+        share = self._share
+        return planned(share.refine, models, self._ledger, share.limits, share.split), store
 
 
 class Keeper:

@@ -6,10 +6,13 @@ from typing import Protocol
 
 from vedette.engine.protocol import Completion
 from vedette.forge.caller import Caller
-from vedette.forge.example import EXACT, Example
+from vedette.forge.example import EXACT, Example, Kind
 from vedette.forge.ground import Grounded, shown
 from vedette.forge.prompts import asked
 from vedette.prompts import ANSWER
+
+_SAID = "End when everything is said."
+_END = {Kind.EXTRACT: "End with the JSON of the correct answer, and write nothing else: no fence, no words around it."}
 
 
 class Way(Protocol):
@@ -24,7 +27,7 @@ class Way(Protocol):
 
 async def reason(example: Example, grounded: Grounded, teacher: Caller, way: Way | None) -> Completion:
     """The rewritten answer, as the teacher gave it: nothing of it is checked yet."""
-    end = f"End with the line “{ANSWER}{example.final}”." if example.kind in EXACT else "End when everything is said."
+    end = f"End with the line “{ANSWER}{example.final}”." if example.kind in EXACT else _END.get(example.kind, _SAID)
     told = way.instruction if way else "Reason step by step."
     evidence = shown(grounded.evidence)
     put = asked("reason", way=told, evidence=evidence, question=example.question, answer=example.answer, end=end)

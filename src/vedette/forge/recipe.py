@@ -7,6 +7,7 @@ from pydantic import Field
 from vedette.config import Settings
 from vedette.forge.build import Plan
 from vedette.forge.mix import Mix
+from vedette.split import Split
 
 
 class Refine(Settings):
@@ -43,3 +44,7 @@ class Recipe(Settings):
     evolve: Evolve = Field(default=Evolve(), description="new exercises, for `forge run`")
     refine: Refine = Field(default=Refine(), description="stages 3 to 5, for `forge run`")
     mix: Mix = Field(default=Mix(), description="stage 6")
+
+    @property
+    def split(self) -> Split:
+        return Split(self.seed, self.build.dev)
