@@ -22,8 +22,9 @@ import msgspec
 
 from vedette import manifest
 from vedette.bench.statistics import bootstrap, proportion
+from vedette.prompts import ANSWER
 from vedette.train.slm.recipe import Data
-from vedette.train.slm.rows import ANSWER, Row, Tally, read
+from vedette.train.slm.rows import Row, Tally, read
 
 ARMS = {"structure": "structure only", "formats": "+ formats", "grounding": "+ grounding", "judge": "+ judge"}
 MEASURES = {

@@ -40,7 +40,7 @@ stage "forge" "$work/forge/manifest.json" "$vedette" forge build --recipe recipe
 stage "train" "$work/model/manifest.json" "$vedette" train sft --recipe recipes/quick.toml --data "$work/forge" \
 	--out "$work/model" --work "$work/model.work"
 "$vedette" train plot "$work/model" --out "$work/curve.html"
-stage "adapter" "$work/adapter/manifest.json" "$vedette" train sft --recipe recipes/quick-adapter.toml \
+stage "adapter" "$work/adapter/manifest.json" "$vedette" train sft --recipe runs/quick-adapter.toml \
 	--data "$work/forge" --base "$work/model" --out "$work/adapter" --work "$work/adapter.work"
 stage "merge" "$work/merged/manifest.json" "$vedette" train merge "$work/adapter" --base "$work/model" --out "$work/merged"
 stage "export" "$work/gguf/manifest.json" "$vedette" train export "$work/merged" --out "$work/gguf" --name quick \

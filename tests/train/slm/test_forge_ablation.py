@@ -67,7 +67,15 @@ def _row(number: int, steps: bool) -> dict[str, Any]:
         {"role": "user", "content": f"Which colour has {number} {colour}?"},
         {"role": "assistant", "content": answer},
     ]
-    return {"messages": said, "id": str(number), "task": task, "kind": kind, "final": final, "difficulty": 1}
+    return {
+        "messages": said,
+        "id": str(number),
+        "task": task,
+        "kind": kind,
+        "final": final,
+        "difficulty": 1,
+        "licence": "MIT",
+    }
 
 
 def _folders(at: Path) -> Path:

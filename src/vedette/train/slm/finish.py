@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +13,9 @@ import torch
 
 from vedette import manifest
 from vedette.train.slm import card, card_facts, curve, hf, saved
-from vedette.train.slm.card_facts import Facts, Measured, Origin, Score
+from vedette.train.slm.card_facts import Facts
 from vedette.train.slm.model import Opened
-from vedette.train.slm.recipe import Learning, Method, Recipe
+from vedette.train.slm.recipe import Learning, Recipe
 from vedette.train.slm.rows import Tally
 
 if TYPE_CHECKING:
@@ -88,60 +87,23 @@ def _facts(made: Made, opened: Opened, places: Places, run: curve.Run) -> Facts:
     recipe, tally = made.recipe, made.tallies["train"]
     weights = list(opened.model.parameters())
     learned = sum(one.numel() for one in weights if one.requires_grad)
-    first = card_facts.data(places.data[0], tally.used, tally.left, tally.tokens, tally.licences)
+    data = card_facts.data(places.data[0], tally.used, tally.left, tally.tokens, tally.licences)
+    if made.items is not None:
+        left = sum(count for why, count in data.left.items() if why.startswith("benchmark"))
+        data = replace(data, contamination=card_facts.held(made.items, left))
     return Facts(
         name=recipe.name,
         licence=recipe.card.licence,
-        origin=_origin(made, sum(one.numel() for one in weights), learned),
+        origin=card_facts.origin(recipe, made.learning.method, sum(one.numel() for one in weights), learned),
         recipe=places.recipe.name,
         recipe_sha256=manifest.sha256_file(places.recipe),
         seed=recipe.seed,
-        data=[first if made.items is None else _held(first, made.items)],
+        data=[data],
         stages=[card_facts.stage(made.stage, run)],
-        machine=_machine(),
+        machine=card_facts.machine(),
         versions={name: version(name) for name in PACKAGES},
         use=recipe.card.use,
         limits=recipe.card.limits,
-        scores=list(_scores(run, made.chance)),
+        scores=list(card_facts.scores(run, made.chance)),
         notices=made.notices,
     )
-
-
-def _held(data: card_facts.Data, items: int) -> card_facts.Data:
-    from dataclasses import replace
-
-    left = sum(count for why, count in data.left.items() if why.startswith("benchmark"))
-    told = f"held against {items:,} items of the benchmarks by id, text and 13-grams; {left:,} rows left out"
-    return replace(data, contamination=told)
-
-
-def _origin(made: Made, parameters: int, learned: int) -> Origin:
-    base, lora = made.recipe.base, made.recipe.lora
-    method = "every weight"
-    if made.learning.method is not Method.FULL:
-        method = f"{made.learning.method}, rank {lora.rank}, alpha {lora.alpha:g}"
-    shape = "" if base.shape is None else f"Qwen3, {base.shape.layers} layers of {base.shape.width}"
-    return Origin(parameters, learned, base.model, base.licence, shape=shape, method=method)
-
-
-def _scores(run: curve.Run, chance: Mapping[str, float]) -> Iterator[Score]:
-    """Of the last probe, beside the first one where that is the untrained model's."""
-    if not run.probes:
-        return
-    last, start = run.probes[max(run.probes)], run.probes.get(0)
-    for task, (right, n) in sorted(last.tasks.items()):
-        before = start.tasks.get(task) if start else None
-        untrained = _share(*before) if before else None
-        yield Score(f"{task}, dev side, exact answer", n, _share(right, n), untrained, chance.get(task))
-
-
-def _share(right: int, n: int) -> Measured:
-    low, high = curve.wilson(right, n)
-    return Measured(right / n, low, high)
-
-
-def _machine() -> str:
-    if torch.cuda.is_available():
-        count = torch.cuda.device_count()
-        return f"{count} × {torch.cuda.get_device_name()}"
-    return f"processor only, {platform.machine()}, {torch.get_num_threads()} threads"

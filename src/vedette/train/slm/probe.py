@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from vedette.prompts import ANSWER
 from vedette.train.slm import curve, template
 from vedette.train.slm.attention import NAME
 from vedette.train.slm.model import Opened
-from vedette.train.slm.rows import ANSWER, Row
+from vedette.train.slm.rows import Row
 
 AT_ONCE = 64  # questions
 JSON, VALID = "json-extraction", ", valid JSON"  # a kind of row; what is counted of it besides

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from vedette.errors import InputError
 from vedette.overlap import Items
+from vedette.prompts import ANSWER
 from vedette.train.slm.recipe import Data
 from vedette.train.slm.template import Piece, pieces
 
-ANSWER = "Answer: "  # the line that an exact answer ends in, as the forge writes it
 TOLD = 5  # places of each fault that a message names
 BATCH = 2_000  # rows that are tokenised at once
 
