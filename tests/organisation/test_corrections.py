@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 
 from vedette.cli import app
 from vedette.errors import ConfigError, InputError
-from vedette.forge.example import ANSWER
 from vedette.forge.ingest import APART, ingest
 from vedette.forge.own import Given, Ingested, Terms
 from vedette.guard.claims import parse
@@ -28,6 +27,7 @@ from vedette.guard.verify import Ground
 from vedette.knowledge import build
 from vedette.knowledge.encoder import StaticEncoder
 from vedette.knowledge.store import Knowledge
+from vedette.prompts import ANSWER
 from vedette.skills.corrections import Correction, Skill, append, checked, read, settled
 from vedette.skills.triage.engine import GRAVER, asked
 from vedette.skills.triage.state import State

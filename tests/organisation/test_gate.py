@@ -21,6 +21,8 @@ from vedette.bench.gate.report import markdown
 from vedette.bench.gate.rules import CHECKS, Rules
 from vedette.bench.gate.run import Contender, Setting, gate
 from vedette.bench.gate.scenes import Who, load
+from vedette.bench.items import Item
+from vedette.bench.items import Kind as ItemKind
 from vedette.config import load_toml
 from vedette.engine.backends.fake import Fake
 from vedette.engine.gate import Check, Gate, Party
@@ -370,6 +372,24 @@ def test_a_reply_of_claims_answers_with_its_verdict() -> None:
     assert one.right('{"claims": [], "verdict": "escalate"}')
     assert not one.right('{"claims": [], "verdict": "undecided"}')
     assert not one.right("Answer: escalate")
+
+
+def test_items_of_benchmarks_are_scored_by_their_own_rules() -> None:
+    vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+    items = [
+        Item(id="1", kind=ItemKind.WEAKNESS, prompt="Which CWE?", right=("CWE-89",)),
+        Item(id="2", kind=ItemKind.VECTOR, prompt="Which vector?", right=(vector,)),
+        Item(id="3", kind=ItemKind.CHOICE, prompt="A or B?", right=("B",), choices=("x", "y"), letters="AB"),
+    ]
+    weakness, severity, choice = questions.of_items("b", items)
+    assert weakness.right("It is CWE-89")
+    assert not weakness.right("It is CWE-8")
+    assert severity.right(vector)
+    assert not severity.right(vector.replace("AV:N", "AV:L"))
+    assert choice.right("B")
+    assert not choice.right("none of them")
+    made = plan(Given([], items=[weakness, severity, choice]), RULES, SCENES)
+    assert {one.id for one in made.held_out} == {"b/1", "b/2", "b/3"}
 
 
 def test_questions_are_about_something_else_each_and_of_all_tasks() -> None:
