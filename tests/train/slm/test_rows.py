@@ -118,3 +118,13 @@ def test_templates_that_fit_and_that_do_not(words: Any) -> None:
                 template.check(words, "here")
     finally:
         words.chat_template = kept
+
+
+def test_a_tokenizer_that_pads_and_cuts_does_neither_here(tmp_path: Path, words: Any) -> None:
+    rng = Random(1)
+    path = toys.write(tmp_path / "t.jsonl", [toys.row(n, rng) for n in range(3)])
+    plain, _ = read(path, words)
+    words.backend_tokenizer.enable_padding(length=200)
+    words.backend_tokenizer.enable_truncation(9)
+    found, _ = read(path, words)
+    assert list(found.lengths) == list(plain.lengths)

@@ -135,6 +135,8 @@ def test_a_small_model_learns_and_its_folder_says_how(tmp_path: Path) -> None:
     again = model.opened(place / "out", Recipe.model_validate(toml(recipe)), Method.FULL)
     said = probe.answers(again, [row for _, row in rows.read([place / "data/dev.jsonl"], Data(), rows.Tally())])
     assert sum("Answer: CWE-" in one for one in said) >= 12
+    assert again.tokenizer.padding_side == "right"
+    assert again.tokenizer.backend_tokenizer.padding is None  # no trace of the probe
 
 
 def toml(path: Path) -> dict[str, Any]:

@@ -82,17 +82,23 @@ def answers(opened: Opened, asked: Sequence[Row], longest: int = LONGEST) -> lis
 
 
 def _answers(opened: Opened, asked: Sequence[Row], longest: int) -> Iterator[tuple[int, str]]:
-    words = opened.tokenizer
-    words.padding_side = "left"
-    prompts = [template.prompt(words, row.messages[:-1]) for row in asked]
+    words, device = opened.tokenizer, opened.core.device
+    prompts = [words(template.prompt(words, row.messages[:-1]), add_special_tokens=False)["input_ids"] for row in asked]
     order = sorted(range(len(asked)), key=lambda place: len(prompts[place]))
     for start in range(0, len(order), AT_ONCE):
         some = order[start : start + AT_ONCE]
-        put = words([prompts[place] for place in some], return_tensors="pt", padding=True, add_special_tokens=False)
-        put = {name: put[name].to(opened.core.device) for name in ("input_ids", "attention_mask")}
+        put = {name: one.to(device) for name, one in _padded([prompts[p] for p in some], words.pad_token_id).items()}
         done = opened.core.generate(
             **put, max_new_tokens=longest, do_sample=False, use_cache=True, pad_token_id=words.pad_token_id,
             eos_token_id=words.convert_tokens_to_ids(words.eos_token),
         )  # fmt: skip
         told = words.batch_decode(done[:, put["input_ids"].shape[1] :], skip_special_tokens=True)
         yield from zip(some, told, strict=True)
+
+
+def _padded(prompts: Sequence[Sequence[int]], pad: int) -> dict[str, torch.Tensor]:
+    """Filled up on the left. The tokenizer itself is not set to pad: it would keep that when it is saved."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[pad] * (longest - len(one)) + list(one) for one in prompts])
+    seen = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in prompts])
+    return {"input_ids": ids, "attention_mask": seen}

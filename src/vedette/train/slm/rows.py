@@ -208,6 +208,8 @@ def _encoded(
     """Each piece by itself, as a server sees the prompt before there is an answer."""
     split = [_pieces(row, tokenizer) for row in rows]
     flat: list[Piece] = [piece for found in split if found for piece in found]
+    tokenizer.backend_tokenizer.no_padding()  # which a publisher's file may ask for
+    tokenizer.backend_tokenizer.no_truncation()
     encoded = iter(tokenizer.backend_tokenizer.encode_batch_fast([p.text for p in flat], add_special_tokens=False))
     for found in split:
         if found is None:
