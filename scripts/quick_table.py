@@ -45,7 +45,8 @@ def benchmarks(work: Path) -> Iterator[str]:
     for path in sorted(work.glob("bench/*/scores.json")):
         found = json.loads(path.read_bytes())
         row = found["rows"][0]
-        yield f"{found['benchmark']}, {found['model']}: {row} (n {found['n']})"
+        told = f"{row['name']} {row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}], n {row['n']}"
+        yield f"{found['benchmark']}, {found['model']}: {told}"
 
 
 def explained(work: Path) -> Iterator[str]:
