@@ -60,6 +60,9 @@ def _run(
     out, work, base, benchmarks = folders
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin lose most of the speed to what else runs
     try:
+        from vedette.train.slm import stage
+
+        stage.offline()
         from vedette.train.slm import sft as stages
     except ModuleNotFoundError as error:
         raise ConfigError(f"training needs {error.name}", remedy="pip install 'vedette[train]'") from error
@@ -70,6 +73,7 @@ def _run(
         print(UNCHECKED, file=sys.stderr)
     train: Callable[..., Done] = getattr(stages, name)
     places = stages.Places(recipe, tuple(data), out, work, base, benchmarks)
+    stage.quiet()
     with Live(recipe.stem, _before(work)) as live:
         watch = stages.Watcher(live.tell, lambda text: print(text, file=sys.stderr), _stop())
         done = train(places, watch, threads)
