@@ -69,6 +69,7 @@ from vedette.forge.executor import Asked, Job
 from vedette.forge.ray_executor import Cluster, OnRay
 from vedette.forge.recipe import Refine
 from vedette.knowledge.store import Knowledge
+from vedette.split import WHOLE
 import teachers
 
 async def go(log, examples, store, ledger, tokens):
@@ -221,7 +222,7 @@ def test_at_the_limit_of_tokens_it_stops_and_this_process_goes_on(ray_run: Run, 
 
 @pytest.mark.filterwarnings("default")  # what a worker opens it keeps until its process ends
 def test_a_worker_refuses_other_knowledge(place: Path) -> None:
-    share = Share("r", Refine(), Asked("moody"), Limits(), place, {"attack/enterprise": "of another day"})
+    share = Share("r", Refine(), Asked("moody"), Limits(), place, {"attack/enterprise": "of another day"}, WHOLE)
     worker = Worker(share, None)
     for _ in range(2):
         told = worker({"place": [0], "example": [msgspec.json.encode(EXAMPLES[0]).decode()]})
