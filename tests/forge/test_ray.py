@@ -32,6 +32,7 @@ from vedette.forge.ray_executor import Failure, Share, Worker
 from vedette.forge.recipe import Refine
 from vedette.forge.refine import Row, rows
 from vedette.knowledge.store import Knowledge
+from vedette.split import WHOLE
 
 pytestmark = pytest.mark.forge
 IN_FLIGHT = 8  # of two workers
@@ -69,7 +70,6 @@ from vedette.forge.executor import Asked, Job
 from vedette.forge.ray_executor import Cluster, OnRay
 from vedette.forge.recipe import Refine
 from vedette.knowledge.store import Knowledge
-from vedette.split import WHOLE
 import teachers
 
 async def go(log, examples, store, ledger, tokens):
