@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from safetensors.numpy import load_file, save_file
 
 from vedette import manifest
@@ -213,6 +214,7 @@ def _accelerator(learning: Learning, threads: int) -> Accelerator:
         torch.set_num_threads(threads or os.cpu_count() or 1)
     precision = "bf16" if learning.precision == "bf16" else "no"
     torch.backends.cuda.matmul.allow_tf32 = learning.precision == "bf16"
+    AcceleratorState._reset_state()  # of a stage before in this process, whose precision may have been another
     return Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=precision)
 
 
