@@ -369,3 +369,27 @@ def test_a_base_whose_vocabulary_has_no_marks_is_refused(trained: Path, tmp_path
     place, recipe = home(tmp_path)
     with pytest.raises(InputError, match=r"lacks <\|im_start\|>"):
         run(place, recipe, base=base)
+
+
+def test_a_folder_that_holds_other_files_is_not_replaced(tmp_path: Path) -> None:
+    place, recipe = home(tmp_path)
+    (place / "out").mkdir()
+    (place / "out/thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="other files than a result"):
+        run(place, recipe)
+    assert (place / "out/thesis.txt").read_text() == "mine"
+
+
+def test_rows_are_held_against_the_benchmarks_that_are_given_now(tmp_path: Path) -> None:
+    place, recipe = home(tmp_path)
+    first = json.loads((place / "data/train.jsonl").read_text().splitlines()[0])["messages"][0]["content"]
+    bench = place / "bench"
+    for text in ("nothing of it", first):  # one item each: only their words differ
+        toys.write(bench / "b.jsonl", [{"question": text}])
+        places = Places(recipe, (place / "data",), place / "out", place / "work", None, bench)
+        if text == first:
+            with pytest.raises(ConfigError, match="of another recipe, base or data"):
+                sft(places, Watcher(), 1)
+            places = Places(recipe, (place / "data",), place / "out", place / "other", None, bench)
+        done = sft(places, Watcher(), 1)
+    assert done.tallies["train"].left == {"benchmark (text)": 1}

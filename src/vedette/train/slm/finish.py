@@ -87,7 +87,12 @@ def _facts(made: Made, opened: Opened, places: Places, run: curve.Run) -> Facts:
     recipe, tally = made.recipe, made.tallies["train"]
     weights = list(opened.model.parameters())
     learned = sum(one.numel() for one in weights if one.requires_grad)
-    data = card_facts.data(places.data[0], tally.used, tally.left, tally.tokens, tally.licences)
+    folders = [card_facts.data(one, tally.used, tally.left, tally.tokens, tally.licences) for one in places.data]
+    data = replace(  # rows are counted over all of them
+        folders[0],
+        name=" + ".join(one.name for one in folders),
+        contamination=" | ".join(dict.fromkeys(one.contamination for one in folders)),
+    )
     if made.items is not None:
         left = sum(count for why, count in data.left.items() if why.startswith("benchmark"))
         data = replace(data, contamination=card_facts.held(made.items, left))

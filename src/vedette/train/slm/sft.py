@@ -30,6 +30,7 @@ from vedette.train.slm.model import Opened
 from vedette.train.slm.probe import JSON, asker, often
 from vedette.train.slm.recipe import Data, Learning, Method, Recipe
 from vedette.train.slm.rows import Row, Tally, Tokens
+from vedette.train.slm.stage import check_out
 
 Say = Callable[[str], None]
 
@@ -118,6 +119,7 @@ class _Run:
         return Done(outcome, tallies)
 
     def _begin(self) -> None:
+        check_out(self.places.out)
         try:
             self.places.work.mkdir(parents=True, exist_ok=True)
         except OSError as exc:
@@ -166,8 +168,7 @@ class _Run:
         if not files:
             return None
         text = opened.tokenizer.backend_tokenizer.to_str() + opened.tokenizer.chat_template
-        held = str(self.items.count) if self.items else ""
-        settings = (side, self.data.model_dump_json(), str(self.learning.dev_rows), str(self.plain), held)
+        settings = (side, self.data.model_dump_json(), str(self.learning.dev_rows), str(self.plain), self._held())
         key = _hash(*settings, text, *map(manifest.sha256_file, files))
         cache = self.places.work / f"tokens-{side}"
         if (kept := _kept(cache, key, tally)) is not None:
@@ -205,8 +206,16 @@ class _Run:
             self.recipe.model_dump_json(exclude={"card"}),
             self.learning.model_dump_json(),
             self.data.model_dump_json(),
+            self._held(),
         )
         return _hash(*settings, first, *files)
+
+    def _held(self) -> str:
+        """Hash of the benchmarks that rows are held against; "" where there are none."""
+        if self.places.benchmarks is None:
+            return ""
+        files = sorted(path for path in self.places.benchmarks.rglob("*") if path.is_file())
+        return _hash(*map(manifest.sha256_file, files))
 
 
 def _accelerator(learning: Learning, threads: int) -> Accelerator:

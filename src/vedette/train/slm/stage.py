@@ -99,13 +99,18 @@ def arguments(kind: Any, learning: Learning, recipe: Recipe, work: Path, **more:
     )  # fmt: skip
 
 
+def check_out(out: Path) -> None:
+    """A result takes the place of what is there: only of another result. Raises ConfigError."""
+    if out.is_dir() and any(out.iterdir()) and not (out / manifest.FILE_NAME).is_file():
+        remedy = "choose an empty folder: this one would be replaced"
+        raise ConfigError("it holds other files than a result", where=str(out), remedy=remedy)
+
+
 def begun(stage: str, recipe: Recipe, places: Places) -> str:
     """Hash of all that a run has in common with the one that it goes on from. Raises ConfigError, OutputError."""
     from vedette.train.slm.model import check_folder  # and with it PyTorch, which may be missing
 
-    if places.out.is_dir() and any(places.out.iterdir()) and not (places.out / manifest.FILE_NAME).is_file():
-        remedy = "choose an empty folder: this one would be replaced"
-        raise ConfigError("it holds other files than a result", where=str(places.out), remedy=remedy)
+    check_out(places.out)
     check_folder(places.base)
     told = [stage, recipe.model_dump_json(), _hash(places.data), _hash(places.dev), _hash(places.base / "config.json")]
     told += [f"{one.name} {one.stat().st_size}" for one in sorted(places.base.glob("*.safetensors"))]
