@@ -45,9 +45,11 @@ stage "adapter" "$work/adapter/manifest.json" "$vedette" train sft --recipe runs
 stage "merge" "$work/merged/manifest.json" "$vedette" train merge "$work/adapter" --base "$work/model" --out "$work/merged"
 stage "export" "$work/gguf/manifest.json" "$vedette" train export "$work/merged" --out "$work/gguf" --name quick \
 	--quant F16 --quant Q8_0 --quant Q4_0
+# A model of this size fails some of its questions (exit code 1): check.json says which.
 stage "check" "$work/check.json" bash -c "'$vedette' model check '$model' --context 4096 --json > '$work/check.json' || true"
-stage "benchmark" "$work/bench/logs" "$vedette" bench run cti-rcm --model "gguf/$model" --context 4096 --limit 200 \
+stage "benchmark" "$work/bench.done" "$vedette" bench run cti-rcm --model "gguf/$model" --context 4096 --limit 200 \
 	--data "$data" --out "$work/bench"
+touch "$work/bench.done"
 "$python" examples/office_day.py --out "$work/day"
 rm -rf "$work/site"
 stage "triage" "$work/site/report.html" "$vedette" triage "$work/day/wazuh-alerts.json" "$work/day/suricata-eve.json" \
